@@ -15,7 +15,7 @@ use crate::archive::{Preamble, Reader, TocEntry, number};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::{
-    Changes, ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, waits_too_long,
+    Changes, ChildOutput, Client, DumpOptions, Enums, Moment, Psql, Situation, Snapshot, waits_too_long,
 };
 use crate::sql::EntryKind;
 use std::collections::HashMap;
@@ -223,8 +223,8 @@ pub struct Begun {
     snapshot: Option<Arc<Snapshot>>,
     /// Why they cannot, if that is known.
     unshared: Option<&'static str>,
-    /// The moment of its snapshot, or one before; `None` if nothing could be asked.
-    before: Option<Moment>,
+    /// The values of all enums at its snapshot, or before.
+    pub enums: Enums,
 }
 
 impl Begun {
@@ -245,28 +245,36 @@ impl Begun {
             None if dumping.is_alone() => (None, None),
             None => (None, Some(Moment::now(psql).await?)),
         };
+        let enums = match &before {
+            Some(before) => before.enums.clone(),
+            None => Enums::now(psql).await?,
+        };
         let options = DumpOptions {
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.id.clone()),
             ..dumping.options.clone()
         };
         let dumping = Dumping { options: &options, ..dumping };
-        let mut reader = Reader::new();
-        let reading = dumping.read_definitions(&mut reader);
+        let reading = async {
+            let mut reader = Reader::new();
+            let (pg_dump, head) = dumping.read_definitions(&mut reader).await?;
+            let preamble = reader.preamble();
+            match disturbance(psql, preamble.as_ref(), before.as_ref()).await {
+                Ok(disturbance) => Ok((pg_dump, head, preamble, disturbance)),
+                Err(error) => {
+                    pg_dump.stop().await;
+                    Err(error)
+                }
+            }
+        };
         let doing = async {
             match &snapshot {
                 Some(snapshot) => Ok(Some(meanwhile(snapshot).await)),
                 None => Ok(None),
             }
         };
-        let ((pg_dump, head), done) = tokio::try_join!(reading, doing)?;
-        let begun = Self { pg_dump, head, preamble: reader.preamble(), snapshot, unshared: None, before };
-        match begun.disturbance(psql).await {
-            Ok(disturbance) => Ok((begun, done, disturbance)),
-            Err(error) => {
-                begun.stop().await;
-                Err(error)
-            }
-        }
+        let ((pg_dump, head, preamble, disturbance), done) = tokio::try_join!(reading, doing)?;
+        let begun = Self { pg_dump, head, preamble, snapshot, unshared: None, enums };
+        Ok((begun, done, disturbance))
     }
 
     /// All that it writes.
@@ -284,39 +292,6 @@ impl Begun {
         self.pg_dump.stop().await;
     }
 
-    /// What became of the objects that it defines since its snapshot; if nothing could be asked then, only what can be
-    /// seen in the definitions themselves.
-    async fn disturbance(&self, psql: &Psql) -> Result<Option<Disturbance>> {
-        let Some(Preamble { toc, .. }) = &self.preamble else { return Ok(None) };
-        if let Some(torn) = toc.torn_definitions().first() {
-            return Ok(Some(Disturbance::Torn(torn.to_string())));
-        }
-        let Some(before) = &self.before else { return Ok(None) };
-        let found: Vec<(u32, u32)> = toc.entries().iter().filter_map(object).collect();
-        let encoding = toc.encoding().unwrap_or_default();
-        let changes = before.changed_since(psql, &found, &toc.tables_with_rows(), &encoding).await?;
-        let Changes { objects, written, mut rewritten } = changes;
-        // Of several, the first.
-        let entries = toc.entries().iter().rev().filter_map(|entry| Some((object(entry)?, entry)));
-        let entries: HashMap<(u32, u32), &TocEntry> = entries.collect();
-        let entry_of = |it| entries.get(&it).copied();
-        let renamed = written.iter().find_map(|one| {
-            entry_of((one.catalog, one.oid)).filter(|entry| !is_called(entry, &one.schema, &one.name))
-        });
-        // Those that were changed come first: they are the worse.
-        let disturbance = renamed.map(|entry| Disturbance::Changed(entry.described())).or_else(|| {
-            let one = objects.first()?;
-            let label = entry_of((one.catalog, one.oid)).map(TocEntry::described).unwrap_or_default();
-            Some(if one.dropped { Disturbance::Dropped(label) } else { Disturbance::Changed(label) })
-        });
-        if rewritten.is_empty() || matches!(disturbance, Some(Disturbance::Changed(_))) {
-            return Ok(disturbance);
-        }
-        // No script of ours holds a backslash.
-        rewritten.retain(|table| !table.contains('\\'));
-        Ok(Some(Disturbance::Rewritten(rewritten)))
-    }
-
     /// Goes on with the last attempt although it was disturbed, if it restores all the same.
     async fn in_spite_of(self, disturbance: Disturbance) -> Result<Self> {
         if let Disturbance::Dropped(_) = disturbance {
@@ -326,6 +301,43 @@ impl Begun {
         let hint = if let Disturbance::Rewritten(_) = disturbance { REST } else { SETTLE };
         Err(Error::postgres(format!("{disturbance}; so it went {ATTEMPTS} times in a row")).hint(hint))
     }
+}
+
+/// What became of the objects that these definitions are of since the moment `before` they were read; if nothing could be
+/// asked then, only what can be seen in the definitions themselves.
+async fn disturbance(
+    psql: &Psql,
+    definitions: Option<&Preamble>,
+    before: Option<&Moment>,
+) -> Result<Option<Disturbance>> {
+    let Some(Preamble { toc, .. }) = definitions else { return Ok(None) };
+    if let Some(torn) = toc.torn_definitions().first() {
+        return Ok(Some(Disturbance::Torn(torn.to_string())));
+    }
+    let Some(before) = before else { return Ok(None) };
+    let found: Vec<(u32, u32)> = toc.entries().iter().filter_map(object).collect();
+    let encoding = toc.encoding().unwrap_or_default();
+    let changes = before.changed_since(psql, &found, &toc.tables_with_rows(), &encoding).await?;
+    let Changes { objects, written, mut rewritten } = changes;
+    // Of several, the first.
+    let entries = toc.entries().iter().rev().filter_map(|entry| Some((object(entry)?, entry)));
+    let entries: HashMap<(u32, u32), &TocEntry> = entries.collect();
+    let entry_of = |it| entries.get(&it).copied();
+    let renamed = written.iter().find_map(|one| {
+        entry_of((one.catalog, one.oid)).filter(|entry| !is_called(entry, &one.schema, &one.name))
+    });
+    // Those that were changed come first: they are the worse.
+    let disturbance = renamed.map(|entry| Disturbance::Changed(entry.described())).or_else(|| {
+        let one = objects.first()?;
+        let label = entry_of((one.catalog, one.oid)).map(TocEntry::described).unwrap_or_default();
+        Some(if one.dropped { Disturbance::Dropped(label) } else { Disturbance::Changed(label) })
+    });
+    if rewritten.is_empty() || matches!(disturbance, Some(Disturbance::Changed(_))) {
+        return Ok(disturbance);
+    }
+    // No script of ours holds a backslash.
+    rewritten.retain(|table| !table.contains('\\'));
+    Ok(Some(Disturbance::Rewritten(rewritten)))
 }
 
 /// The oids of an entry's catalogue and object, if it defines one, or has the rows of one.

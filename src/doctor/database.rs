@@ -173,7 +173,7 @@ async fn trial(
     }
     let options = checks::spelled(psql, &database.dump);
     let Some(options) = findings.check("patterns", options, |_| String::new()).await? else { return Ok(()) };
-    let left_out = checks::unreadable(psql, server, &options);
+    let left_out = checks::besides(psql, server, &options);
     findings.check("left out", left_out, |_| String::new()).await?;
     let options = DumpOptions { lock_wait_timeout: LOCK_WAIT, ..options };
     let psql = if database.allow_pooled { psql.clone() } else { server.as_usual(psql.clone()).await };

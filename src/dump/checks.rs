@@ -9,7 +9,7 @@ use crate::store::Store;
 use crate::stored::catalogue::{self, Found};
 use crate::stored::compare::{Before, Like};
 use crate::stored::destinations::Destinations;
-use crate::stored::inventory::Inventory;
+use crate::stored::inventory::{Extension, Inventory};
 use crate::stored::manifest::{LeftOut, Source};
 use crate::stored::names::{CLOCK_SKEW, Name, Timestamp};
 use crate::stored::signing::SigningKey;
@@ -65,12 +65,22 @@ pub async fn spelled(psql: &Psql, options: &DumpOptions) -> Result<DumpOptions> 
     Ok(options)
 }
 
-/// Warns of what the role may not read and `pg_dump` leaves out, and returns who answered that. A dump of chosen tables
-/// has no such objects.
-pub async fn unreadable(psql: &Psql, server: &Server, options: &DumpOptions) -> Result<(LeftOut, Backend)> {
-    let (Unreadable { subscriptions, user_mappings }, backend) = Unreadable::ask(psql).await?;
+/// What a database has besides what is dumped.
+pub struct Besides {
+    /// What the role may not read.
+    pub left_out: LeftOut,
+    /// Its extensions.
+    pub extensions: Vec<Extension>,
+    /// Who answered that.
+    pub backend: Backend,
+}
+
+/// Looks what the database has besides what is dumped, and warns of what the role may not read and `pg_dump` leaves out. A
+/// dump of chosen tables has no such objects.
+pub async fn besides(psql: &Psql, server: &Server, options: &DumpOptions) -> Result<Besides> {
+    let (Unreadable { subscriptions, user_mappings }, extensions, backend) = Unreadable::ask(psql).await?;
     if options.is_filtered() {
-        return Ok((LeftOut::default(), backend));
+        return Ok(Besides { left_out: LeftOut::default(), extensions, backend });
     }
     // Of subscriptions pg_dump warns itself.
     if !user_mappings.is_empty() {
@@ -84,7 +94,7 @@ pub async fn unreadable(psql: &Psql, server: &Server, options: &DumpOptions) -> 
         subscriptions: subscriptions.len() as u64,
         user_mapping_options: user_mappings.len() as u64,
     };
-    Ok((left_out, backend))
+    Ok(Besides { left_out, extensions, backend })
 }
 
 /// Warns of event triggers that no restore can create, since their functions are left out.

@@ -1,28 +1,30 @@
 //! One database: `pg_dump`'s archive, with its inventory and the server's roles.
 
+use super::announce;
+use super::checks::{self, Besides};
 use super::look::is_without_tables;
 use super::reading::Reading;
 use super::request::DumpRequest;
-use super::{announce, checks};
 use crate::archive::TIMESCALEDB;
 use crate::branch;
 use crate::consistent::Dumping;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::clients::Clients;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
-use crate::postgres::{Client, DumpOptions, Psql, Server, extensions, refuse_shared_backends};
+use crate::postgres::{Client, DumpOptions, Psql, Server, Situation, refuse_shared_backends};
 use crate::run::Run;
 use crate::stored::compare::Before;
 use crate::stored::destinations::{Destinations, enough_space};
-use crate::stored::inventory::{Extension, Inventory};
-use crate::stored::manifest::{self, Globals, LeftOut};
+use crate::stored::inventory::Inventory;
+use crate::stored::manifest::{self, Globals};
 use crate::stored::names::Timestamp;
 use crate::stored::upload;
 use crate::stored::watch::ArchiveWatch;
 use crate::stored::writer::{BackupWriter, Content, SideObjects, StoredBackup, WriteOptions};
 use indicatif::BinaryBytes;
+use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::OnceCell;
@@ -65,7 +67,19 @@ pub async fn back_up(
     let (reading, archive) = run.or(reading).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, &reading, roles).await;
-    let mut stored = dumping.writer.deliver(archive, watch, judge, run).await?;
+    let reading_roles = async {
+        // While rows are read, as it takes many round trips; after that where sessions are counted, or none is to spare.
+        if left.is_none()
+            && let Err(why) = roles.get_or_try_init(|| dumping.globals()).await
+        {
+            tracing::debug!("the roles are not read yet: {why}");
+        }
+        pending().await
+    };
+    let mut stored = tokio::select! {
+        stored = dumping.writer.deliver(archive, watch, judge, run) => stored,
+        never = reading_roles => never,
+    }?;
     stored.before = dumping.before.as_ref().map(Before::held);
     announce(&stored, run);
     Ok(stored)
@@ -79,8 +93,7 @@ struct Dump<'a> {
     server: Server,
     /// What `pg_dump` is given.
     options: DumpOptions,
-    left_out: LeftOut,
-    extensions: Vec<Extension>,
+    besides: Besides,
     before: Option<Before>,
     writer: BackupWriter<'a>,
     /// Held until the backup exists, or will not.
@@ -99,22 +112,23 @@ impl<'a> Dump<'a> {
         server.check_dump(settings.dump.is_filtered())?;
         let psql = if settings.allow_pooled { psql } else { server.as_usual(psql).await };
         let client = clients.for_backup(server.version())?.clone();
-        let (mut lock, left_out) = Self::first_session(&psql, &server, settings).await?;
+        let first = Self::first_session(&psql, &server, settings);
+        let source = checks::source(&psql, &server, settings);
+        let ((mut lock, besides), source) = match server.sessions_left {
+            None => tokio::try_join!(first, async { Ok(source.await) })?,
+            // One thing after the other needs fewer sessions.
+            Some(_) => (first.await?, source.await),
+        };
         let stores = Arc::new(Destinations::open(&writing.destinations).await?);
         let name = checks::name(settings, &server)?;
         let options = checks::spelled(&psql, &settings.dump).await?;
-        let extensions = extensions(&psql).await?;
         for store in stores.identities() {
             lock.of_backup(&store, name.as_str(), settings.wait).await?;
         }
         // Parts that cannot work are refused before the store is asked anything.
         upload::part_size(stores.limits()?, Some(server.size_bytes), writing.part_size)?;
         let like = (settings.dump.is_partial(), writing.signing.as_ref());
-        let (before, source) = tokio::join!(
-            checks::before(settings.shrink, &stores, &name, like),
-            checks::source(&psql, &server, settings)
-        );
-        let (others, before) = before?;
+        let (others, before) = checks::before(settings.shrink, &stores, &name, like).await?;
         checks::clock(&others);
         let content = Content {
             kind: manifest::BackupKind::Postgres,
@@ -133,25 +147,25 @@ impl<'a> Dump<'a> {
         if writing.check_space {
             enough_space(&stores, checks::stored_bytes(before.as_ref(), &server)).await?;
         }
-        Ok(Self { settings, client, psql, server, options, left_out, extensions, before, writer, lock })
+        Ok(Self { settings, client, psql, server, options, besides, before, writer, lock })
     }
 
-    /// Opens the session for the locks, which holds none yet, and looks what the role may not read. If both reach the
+    /// Opens the session for the locks, which holds none yet, and looks what the database has besides. If both reach the
     /// same backend, there is a pooler, which would keep a lock with a session that is not ours, and for ever.
-    async fn first_session(psql: &Psql, server: &Server, settings: &DumpRequest) -> Result<(Lock, LeftOut)> {
+    async fn first_session(psql: &Psql, server: &Server, settings: &DumpRequest) -> Result<(Lock, Besides)> {
         let left = server.sessions_left;
         let mut lock = if settings.allow_pooled { Lock::none() } else { Lock::open(psql, left).await? };
         let own = lock.backend().await?;
-        let (left_out, other) = checks::unreadable(psql, server, &settings.dump).await?;
+        let besides = checks::besides(psql, server, &settings.dump).await?;
         match own {
             Some(own) => {
-                own.refuse(&other)?;
+                own.refuse(&besides.backend)?;
                 lock.stays().await?;
             }
             None if settings.allow_pooled => {}
             None => refuse_shared_backends(psql, left).await?,
         }
-        Ok((lock, left_out))
+        Ok((lock, besides))
     }
 
     /// `pg_dump` exited 0, or its reader would have failed; the archive has to be complete too.
@@ -168,7 +182,9 @@ impl<'a> Dump<'a> {
                 "the backup defines no tables (--data-only, --section and the like): alone, it cannot be restored into a new database"
             );
         }
-        if self.settings.dump.is_filtered() && self.extensions.iter().any(|one| one.name == TIMESCALEDB) {
+        if self.settings.dump.is_filtered()
+            && self.besides.extensions.iter().any(|one| one.name == TIMESCALEDB)
+        {
             tracing::warn!(
                 "the database has TimescaleDB, whose hypertables have their rows in other tables: a backup of some tables has few or none of these rows, and cannot be restored as such"
             );
@@ -176,37 +192,53 @@ impl<'a> Dump<'a> {
         checks::warn_of_lost_event_triggers(&contents.toc);
         reading.check(&self.psql, &contents.toc.tables_with_rows()).await?;
         let mut inventory = Inventory::new(contents, frames);
-        inventory.extensions.clone_from(&self.extensions);
+        inventory.extensions.clone_from(&self.besides.extensions);
         let bytes = self.writer.progress.plain.load(Ordering::Relaxed);
         checks::compare_with_last(self.before.as_ref(), self.settings.shrink, Some(&inventory), bytes)?;
-        let (globals_status, globals) = roles.get_or_init(|| self.globals()).await.clone();
+        let (globals_status, globals) = match roles.get_or_try_init(|| self.globals()).await {
+            Ok(roles) => roles.clone(),
+            Err(why) => without_roles(&why),
+        };
         Ok(SideObjects {
             totals: inventory.totals(),
             inventory: Some(inventory),
             globals,
             globals_status,
             partial: self.settings.dump.is_partial(),
-            left_out: self.left_out,
+            left_out: self.besides.left_out,
         })
     }
 
     /// Reads the server's roles. Where that cannot be, it is said, and the backup goes on without them.
-    async fn globals(&self) -> (Globals, Option<Vec<u8>>) {
+    ///
+    /// # Errors
+    /// If the server has no session to spare now.
+    async fn globals(&self) -> Result<(Globals, Option<Vec<u8>>)> {
         let read =
             |passwords| globals(&self.client, &self.settings.connection, &self.server.database, passwords);
         let mut outcome = read(self.settings.role_passwords).await;
-        if let (Err(why), true) = (&outcome, self.settings.role_passwords) {
+        if let (Err(why), true) = (&outcome, self.settings.role_passwords)
+            && !has_no_session(why)
+        {
             tracing::warn!("the roles are stored without their passwords: {why}");
             outcome = read(false).await;
         }
         match outcome {
-            Ok(sql) => (Globals::Stored, Some(sql)),
-            Err(why) => {
-                tracing::warn!("the backup goes on without the server's roles: {why}");
-                // A program that is missing says nothing of rights.
-                let missing = why.kind() == Kind::Settings;
-                (if missing { Globals::NotTaken } else { Globals::NotReadable }, None)
-            }
+            Ok(sql) => Ok((Globals::Stored, Some(sql))),
+            Err(why) if has_no_session(&why) => Err(why),
+            Err(why) => Ok(without_roles(&why)),
         }
     }
+}
+
+fn has_no_session(why: &Error) -> bool {
+    matches!(why.situation(), Some(Situation::ConnectionLimit | Situation::TooManyConnections))
+}
+
+/// Says that the backup goes on without the server's roles.
+fn without_roles(why: &Error) -> (Globals, Option<Vec<u8>>) {
+    tracing::warn!("the backup goes on without the server's roles: {why}");
+    // A program that is missing says nothing of rights.
+    let missing = why.kind() == Kind::Settings;
+    (if missing { Globals::NotTaken } else { Globals::NotReadable }, None)
 }

@@ -29,8 +29,7 @@ impl Reading {
         run: &Run,
     ) -> Result<(Self, Dump)> {
         for attempt in 1.. {
-            let enums = Enums::now(dumping.psql).await?;
-            let dump = parallel::start(dumping, server, sessions, run).await?;
+            let (dump, enums) = parallel::start(dumping, server, sessions, run).await?;
             // Those who read may need all the sessions that there are.
             if dumping.left.is_some() || attempt == ATTEMPTS {
                 return Ok((Self { enums }, dump));

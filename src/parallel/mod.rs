@@ -14,10 +14,9 @@ mod others;
 mod plan;
 mod ranges;
 
-use crate::archive::qualified;
 use crate::consistent::{self, Begun, Dumping};
 use crate::error::{Error, Result};
-use crate::postgres::{DumpOptions, Heap, Server, Snapshot};
+use crate::postgres::{DumpOptions, Enums, Heap, Server, Snapshot};
 use crate::run::Run;
 use crate::units::count;
 use futures_util::future::try_join_all;
@@ -28,6 +27,7 @@ use plan::Plan;
 use ranges::Opener;
 use std::sync::Arc;
 use tokio::io::AsyncRead;
+use tokio::sync::OnceCell;
 
 /// An archive on its way.
 pub type Dump = Box<dyn AsyncRead + Send + Unpin>;
@@ -77,36 +77,44 @@ impl Sessions {
     }
 }
 
-/// Starts a dump of a database on this server.
+/// Starts a dump of a database on this server; also returns the values that its enums had before that.
 ///
 /// # Errors
 /// Those of [`Dumping::begin`]. If several sessions are not possible, one is taken, and a sentence says why.
-pub async fn start(dumping: Dumping<'_>, server: &Server, sessions: Sessions, run: &Run) -> Result<Dump> {
-    if sessions.most() <= 1 {
-        return Ok(Box::new(dumping.start().await?));
+pub async fn start(
+    dumping: Dumping<'_>,
+    server: &Server,
+    sessions: Sessions,
+    run: &Run,
+) -> Result<(Dump, Enums)> {
+    if !may_be_several(dumping, server, sessions, run) {
+        let (begun, _) = dumping.begin(false, async |_| ()).await?;
+        let enums = begun.enums.clone();
+        return Ok((Box::new(begun.stream()), enums));
     }
-    if let Some(why) = sessions.obstacle(dumping.options, server) {
-        sessions.one_reads(run, &why);
-        return Ok(Box::new(dumping.start().await?));
-    }
-    // Besides those that read, one holds the snapshot, and two `pg_dump` are there until the second has its locks.
-    if dumping.left.is_some_and(|left| left < u32::from(sessions.most()) + 3) {
-        sessions.one_reads(run, consistent::FEW_SESSIONS);
-        return Ok(Box::new(dumping.start().await?));
-    }
-    let ahead = async |snapshot: &Snapshot| match dumping.left {
-        None => prepare(dumping, sessions, snapshot).await,
-        // One thing after the other needs fewer sessions.
-        Some(_) => None,
+    // One thing after the other needs fewer sessions.
+    let is_free = dumping.left.is_none();
+    let large = OnceCell::new();
+    let largest = || async { large.get_or_init(|| largest(dumping, sessions)).await };
+    let ahead = async |snapshot: &Snapshot| match is_free {
+        true => prepare(dumping, largest().await.as_deref()?, sessions, snapshot).await,
+        false => None,
     };
-    let (begun, ahead) = dumping.begin(true, ahead).await?;
+    let asking = async {
+        if is_free {
+            largest().await;
+        }
+        Ok(())
+    };
+    let ((begun, ahead), ()) = tokio::try_join!(dumping.begin(true, ahead), asking)?;
+    let enums = begun.enums.clone();
     match several(dumping, &begun, ahead.flatten(), sessions, run).await {
         Ok(Some(merge)) => {
             // The others hold the locks now.
             begun.stop().await;
-            Ok(Box::new(merge.stream()))
+            Ok((Box::new(merge.stream()), enums))
         }
-        Ok(None) => Ok(Box::new(begun.stream())),
+        Ok(None) => Ok((Box::new(begun.stream()), enums)),
         Err(error) => {
             match consistent::unshared_because(&error) {
                 Some(why) => sessions.one_reads(run, why),
@@ -115,9 +123,24 @@ pub async fn start(dumping: Dumping<'_>, server: &Server, sessions: Sessions, ru
                 }
                 None => tracing::debug!("reading with one session, as several were not possible: {error}"),
             }
-            Ok(Box::new(begun.stream()))
+            Ok((Box::new(begun.stream()), enums))
         }
     }
+}
+
+/// Whether several sessions may read; says why not.
+fn may_be_several(dumping: Dumping<'_>, server: &Server, sessions: Sessions, run: &Run) -> bool {
+    if sessions.most() <= 1 {
+        return false;
+    }
+    // Besides those that read, one holds the snapshot, and two `pg_dump` are there until the second has its locks.
+    let few = dumping.left.is_some_and(|left| left < u32::from(sessions.most()) + 3);
+    let few = few.then(|| consistent::FEW_SESSIONS.to_owned());
+    let obstacle = sessions.obstacle(dumping.options, server).or(few);
+    if let Some(why) = &obstacle {
+        sessions.one_reads(run, why);
+    }
+    obstacle.is_none()
 }
 
 /// What is known before the first `pg_dump` has read all definitions: over a slow connection, the second needs as much
@@ -127,17 +150,28 @@ struct Ahead {
     others: Option<Others>,
 }
 
-/// Looks which tables are large, and starts the second `pg_dump` without their rows; nothing if that fails, for then it
-/// is done after the first.
-async fn prepare(dumping: Dumping<'_>, sessions: Sessions, snapshot: &Snapshot) -> Option<Ahead> {
-    let quietly = |error: Error| tracing::debug!("not prepared yet: {error}");
-    let large = plan::large(dumping.psql, None, sessions.range).await.map_err(quietly).ok()?;
+/// Looks which tables of the database are large; nothing if that fails, for then it is done later.
+async fn largest(dumping: Dumping<'_>, sessions: Sessions) -> Option<Vec<Heap>> {
+    let large = plan::large(dumping.psql, None, sessions.range).await;
+    large.inspect_err(|error| tracing::debug!("not known yet which tables are large: {error}")).ok()
+}
+
+/// Starts the second `pg_dump` without the rows of the large tables; nothing if that fails, for then it is done after the
+/// first.
+async fn prepare(
+    dumping: Dumping<'_>,
+    large: &[Heap],
+    sessions: Sessions,
+    snapshot: &Snapshot,
+) -> Option<Ahead> {
+    let large = large.to_vec();
     if plan::ranges(&large, sessions.range) < sessions.fewest() {
         return Some(Ahead { large, others: None });
     }
-    let patterns = large.iter().map(|Heap { name: [schema, name], .. }| qualified(schema, name));
-    let others = Others::start(dumping, patterns, snapshot).await.map_err(quietly).ok();
-    Some(Ahead { large, others })
+    let names = large.iter().map(|Heap { name: [schema, name], .. }| (&schema[..], &name[..]));
+    let others = Others::start(dumping, plan::patterns(names), snapshot).await;
+    let others = others.inspect_err(|error| tracing::debug!("the second pg_dump is not there yet: {error}"));
+    Some(Ahead { large, others: others.ok() })
 }
 
 /// Gets everybody ready to read; nothing if there is not enough to share.
@@ -181,8 +215,7 @@ async fn several(
         if is_all {
             return Ok(None);
         }
-        let names = plan.names().into_iter().map(|(_, name)| name);
-        let others = Others::start(dumping, names, snapshot).await?;
+        let others = Others::start(dumping, plan.patterns(), snapshot).await?;
         if others.is_rest_of(preamble, &plan) {
             return Ok(Some(others));
         }

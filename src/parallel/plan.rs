@@ -3,7 +3,7 @@
 use crate::archive::{Preamble, TocEntry, number, qualified};
 use crate::error::Result;
 use crate::postgres::{DumpOptions, Heap, KNOWS_PAGE_RANGES, Psql, Server, heaps};
-use crate::sql::EntryKind;
+use crate::sql::{EntryKind, quoted};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -83,7 +83,12 @@ impl Plan {
         self.tables.values().map(|table| table.heap.bytes).sum()
     }
 
-    /// The tables' oids, and their names as SQL, which are patterns for `pg_dump` too.
+    /// Patterns for `pg_dump` that match the tables.
+    pub fn patterns(&self) -> Vec<Vec<u8>> {
+        patterns(self.tables.values().map(|table| (&table.schema[..], &table.name[..])))
+    }
+
+    /// The tables' oids, and their names as SQL.
     pub fn names(&self) -> Vec<(u32, Vec<u8>)> {
         self.tables.values().map(|table| (table.heap.oid, table.called())).collect()
     }
@@ -120,7 +125,7 @@ impl Table {
         .concat()
     }
 
-    /// Its name as SQL; as a pattern for `pg_dump` it matches nothing else.
+    /// Its name as SQL.
     fn called(&self) -> Vec<u8> {
         qualified(&self.schema, &self.name)
     }
@@ -131,6 +136,19 @@ impl Table {
 pub async fn large(psql: &Psql, dump: Option<&Preamble>, range: u64) -> Result<Vec<Heap>> {
     let oids: Option<Vec<u32>> = dump.map(|dump| dump.toc.with_data().filter_map(plain).collect());
     heaps(psql, oids.as_deref(), range.saturating_mul(2), MOST_TABLES).await
+}
+
+/// Patterns for `pg_dump` that match these tables, each a schema and a name, and nothing else: one for each schema, as
+/// `pg_dump` asks three questions for each pattern.
+pub fn patterns<'t>(tables: impl Iterator<Item = (&'t [u8], &'t [u8])>) -> Vec<Vec<u8>> {
+    let mut names: BTreeMap<&[u8], Vec<Vec<u8>>> = BTreeMap::new();
+    for (schema, name) in tables {
+        names.entry(schema).or_default().push(quoted(name));
+    }
+    let one = |(schema, names): (&[u8], Vec<Vec<u8>>)| {
+        [&quoted(schema)[..], b".(", &names.join(&b'|'), b")"].concat()
+    };
+    names.into_iter().map(one).collect()
 }
 
 /// Into how many ranges they can be cut.
@@ -178,6 +196,15 @@ mod tests {
         let table = Table { schema, name, columns: b"id, \"x y\"".to_vec(), heap, step };
         assert_eq!(ranges(std::slice::from_ref(&table.heap), range), table.ranges());
         table
+    }
+
+    #[test]
+    fn a_schema_has_one_pattern() {
+        let names = [("b", "t\"u"), ("a", "X y"), ("b", "v.w|(x)")];
+        let found = patterns(names.iter().map(|(schema, name)| (schema.as_bytes(), name.as_bytes())));
+        let found: Vec<String> =
+            found.into_iter().map(|pattern| String::from_utf8(pattern).unwrap()).collect();
+        assert_eq!(found, [r#""a".("X y")"#, r#""b".("t""u"|"v.w|(x)")"#]);
     }
 
     #[test]

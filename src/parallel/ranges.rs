@@ -266,12 +266,13 @@ mod tests {
     /// range, and how often it was asked.
     async fn range(does: &str) -> (Result<Vec<u8>>, usize) {
         let folder = tempfile::tempdir().unwrap();
+        let moment = r#"{"since": 7, "known": [], "files": {"1": 2}, "enums": {"values": {}}}"#;
         let script = format!(
             r#"#!/bin/sh
 cd {}
 while read -r line; do
   case "$line" in
-    *pg_export_snapshot*) echo '{{"id": "s", "instance": "i", "moment": {{"since": 7, "known": [], "files": {{"1": 2}}}}}}' ;;
+    *pg_export_snapshot*) echo '{{"id": "s", "instance": "i", "moment": {moment}}}' ;;
     *'COPY (SELECT n '*) echo >> asked; {does} ;;
     *'COPY (SELECT '*) printf 'i\t0\nCOPY 1\n\\.\n' ;;
   esac

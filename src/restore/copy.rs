@@ -148,7 +148,7 @@ impl Content for PassingDump<'_> {
         let left = sessions_left(&psql).await?;
         let extensions: Vec<Extension> = extensions(&psql).await?;
         let dumping = Dumping { client, psql: &psql, options: &options.dump, left };
-        let dump = parallel::start(dumping, server, options.sessions, run).await?;
+        let (dump, _) = parallel::start(dumping, server, options.sessions, run).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let loaded = async {
             let mut arriving = Arriving::begin(far).await?;

@@ -2,7 +2,7 @@
 
 use super::target::Target;
 use crate::error::Result;
-use crate::postgres::sql::literal;
+use crate::postgres::sql::{list, literal};
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -99,7 +99,7 @@ fn there(encoding: &str) -> String {
 /// Row security would hide rows silently; without it, counting what one may not see is an error, and such
 /// tables are not among these. The server itself writes the names, which may be in any encoding.
 fn count(oids: &[u32]) -> String {
-    let oids = oids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
+    let oids = list(oids);
     format!(
         "SET LOCAL row_security = off;
          DO $$

@@ -5,18 +5,20 @@
 //! is locked, and every role that can dump may ask.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 
 use serde::Deserialize;
 
+use super::enums::Enums;
 use crate::error::Result;
+use crate::postgres::sql::list;
 use crate::postgres::tools::Psql;
 
-/// A moment in the life of a database: what the catalogue held, and which files had the rows.
+/// A moment in the life of a database: what the catalogue held, which files had the rows, and what enums there were.
 ///
 /// The server cannot be asked later what it held: it knows the transactions that ran, but not their parts
 /// (`SAVEPOINT`, `EXCEPTION`), which write under numbers of their own; and a standby knows neither.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Moment {
     /// The number of the oldest transaction that ran.
     since: u64,
@@ -24,6 +26,8 @@ pub struct Moment {
     known: Vec<u32>,
     /// The file of each relation that has another than its first, which has its own number, by their numbers.
     files: BTreeMap<u32, u32>,
+    /// The values of all enums.
+    pub enums: Enums,
 }
 
 /// What is no longer as it was.
@@ -213,9 +217,11 @@ impl Display for MomentSql {
                'known', (SELECT coalesce(json_agg(DISTINCT xid), '[]') \
                  FROM ({}) AS written (catalog, oid, xid, is_named) WHERE {}), \
                'files', (SELECT coalesce(json_object_agg(oid, relfilenode::bigint), '{{}}') FROM pg_class \
-                 WHERE relkind IN ('r', 'i', 'S', 'm') AND relfilenode NOT IN (0, oid) AND relpersistence <> 't'))",
+                 WHERE relkind IN ('r', 'i', 'S', 'm') AND relfilenode NOT IN (0, oid) AND relpersistence <> 't'), \
+               'enums', {})",
             written(),
-            is_recent("xid", since)
+            is_recent("xid", since),
+            Enums::SQL
         )
     }
 }
@@ -239,13 +245,4 @@ fn written() -> String {
 /// transactions old looks as if it were recent; it did so then too, and is known.
 fn is_recent(xid: &str, since: impl Display) -> String {
     format!("{xid} > 2 AND ({xid} - {since} & 4294967295) < 2147483648")
-}
-
-/// These, with a comma between each two.
-pub(super) fn list(all: impl IntoIterator<Item = impl Display>) -> String {
-    let mut list = String::new();
-    for (at, one) in all.into_iter().enumerate() {
-        let _ = write!(list, "{}{one}", if at == 0 { "" } else { "," });
-    }
-    list
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::catalog::list;
 use crate::error::Result;
+use crate::postgres::sql::list;
 use crate::postgres::tools::Psql;
 
 /// The values of all enums at some moment.
@@ -29,11 +29,13 @@ struct Renamed {
 }
 
 impl Enums {
+    /// SQL for those that the question sees.
+    pub const SQL: &str = "json_build_object('values', (SELECT coalesce(json_object_agg(oid, \
+        json_build_array(xmin::text::bigint, hashtext(enumlabel::text), enumsortorder)), '{}') FROM pg_enum))";
+
     /// Asks which there are.
     pub async fn now(psql: &Psql) -> Result<Self> {
-        let question = "SELECT json_build_object('values', (SELECT coalesce(json_object_agg(oid, \
-            json_build_array(xmin::text::bigint, hashtext(enumlabel::text), enumsortorder)), '{}') FROM pg_enum));";
-        psql.query(question).await
+        psql.query(&format!("SELECT {};", Self::SQL)).await
     }
 
     /// Finds an enum that has a value that was renamed since: one of any table, or one of these.

@@ -7,7 +7,7 @@ use crate::postgres::tools::Psql;
 
 /// For each extension: its name and version; its tables whose rows, and sequences whose values, are a part of a dump; its
 /// schemas; and what else of it somebody has granted rights on, without arguments. Of what is in a schema, schema and name.
-const QUESTION: &str = "
+pub(super) const SQL: &str = "
 SELECT coalesce(json_agg(json_build_object('name', extname, 'version', extversion, 'content',
     (SELECT coalesce(json_agg(json_build_array(n.nspname, c.relname) ORDER BY n.nspname, c.relname), '[]')
        FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = ANY (e.extconfig)),
@@ -21,9 +21,9 @@ SELECT coalesce(json_agg(json_build_object('name', extname, 'version', extversio
           WHERE relacl IS NOT NULL OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = pg_class.oid AND attacl IS NOT NULL)
       ) o ON o.class = d.classid AND o.oid = d.objid JOIN pg_namespace n ON n.oid = o.schema
       WHERE d.deptype = 'e' AND d.refobjid = e.oid)) ORDER BY extname), '[]')
-  FROM pg_extension e WHERE extname <> 'plpgsql';";
+  FROM pg_extension e WHERE extname <> 'plpgsql'";
 
 /// Asks the database for its extensions, but for that of every database, in the form in which an inventory has them.
 pub async fn extensions<T: DeserializeOwned>(psql: &Psql) -> Result<Vec<T>> {
-    psql.query(QUESTION).await
+    psql.query(SQL).await
 }

@@ -3,9 +3,9 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use crate::error::Result;
-
 use super::patterns::SPOKEN;
+use crate::error::Result;
+use crate::postgres::sql::list;
 use crate::postgres::tools::Psql;
 
 /// Since this major the server reads a range of pages without reading those before it.
@@ -35,10 +35,7 @@ pub struct Heap {
 /// # Errors
 /// If somebody changes one of them, or waits for that: the question for its size would wait too.
 pub async fn heaps(psql: &Psql, oids: Option<&[u32]>, smallest: u64, most: usize) -> Result<Vec<Heap>> {
-    let among = oids.map_or(String::new(), |oids| {
-        let oids: Vec<String> = oids.iter().map(u32::to_string).collect();
-        format!("AND c.oid = ANY ('{{{}}}'::oid[])", oids.join(","))
-    });
+    let among = oids.map_or(String::new(), |oids| format!("AND c.oid = ANY ('{{{}}}'::oid[])", list(oids)));
     let hex = |name: &str| format!("encode(convert_to({name}::text, {SPOKEN}), 'hex')");
     let found: Vec<Found> = psql
         .query(&format!(

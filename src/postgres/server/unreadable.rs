@@ -2,7 +2,9 @@
 //! user mappings, which are mostly passwords.
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use super::extensions;
 use super::pooled::Backend;
 use crate::error::Result;
 use crate::postgres::tools::Psql;
@@ -32,8 +34,10 @@ FROM me WHERE NOT superuser
 UNION ALL SELECT json_build_object('subscriptions', '[]'::json, 'user_mappings', '[]'::json) FROM me WHERE superuser";
 
 impl Unreadable {
-    /// Asks what this role may not read, and who answers that.
-    pub async fn ask(psql: &Psql) -> Result<(Self, Backend)> {
-        psql.query(&format!("SELECT json_build_array(({QUESTION}), {});", Backend::SQL)).await
+    /// Asks what this role may not read, which extensions the database has, and who answers that: one question, as each costs
+    /// a connection.
+    pub async fn ask<E: DeserializeOwned>(psql: &Psql) -> Result<(Self, Vec<E>, Backend)> {
+        let (unreadable, extensions, backend) = (QUESTION, extensions::SQL, Backend::SQL);
+        psql.query(&format!("SELECT json_build_array(({unreadable}), ({extensions}), {backend});")).await
     }
 }

@@ -9,4 +9,4 @@ pub mod words;
 
 pub use database::about_database;
 pub use mask::{masked, masked_within};
-pub use quote::{LONGEST_NAME, block, identifier, literal};
+pub use quote::{LONGEST_NAME, block, identifier, list, literal};

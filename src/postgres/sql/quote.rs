@@ -10,6 +10,8 @@
 //! a backslash is: nothing in it can be a command. psql runs one only after checking that (`tools::psql`), and without
 //! the variables in which the server's own words are: outside of quotes they would be read too.
 
+use std::fmt::{Display, Write as _};
+
 /// PostgreSQL's limit for a name, in bytes: it cuts off the rest.
 pub const LONGEST_NAME: usize = 63;
 
@@ -44,6 +46,15 @@ fn quoted(text: &str, quote: char) -> String {
     }
     let escaped = doubled.replace(ESCAPE, "!!").replace('\\', "!005C");
     format!("U&{quote}{escaped}{quote} UESCAPE '{ESCAPE}'")
+}
+
+/// These, with a comma between each two.
+pub fn list(all: impl IntoIterator<Item = impl Display>) -> String {
+    let mut list = String::new();
+    for (at, one) in all.into_iter().enumerate() {
+        let _ = write!(list, "{}{one}", if at == 0 { "" } else { "," });
+    }
+    list
 }
 
 #[cfg(test)]

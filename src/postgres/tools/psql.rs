@@ -32,6 +32,9 @@ pub(super) const STRICT: [&str; 4] = ["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
+/// Since this major `psql` prints the answers to all statements of a message; before, only to its last.
+const PRINTS_EVERY_ANSWER: u32 = 15;
+
 /// psql's exit status when it could not connect.
 pub const NO_CONNECTION: i32 = 2;
 
@@ -136,8 +139,10 @@ impl Psql {
     /// Asks a query, in a transaction that is taken back: what we set in it stays in no session of a pooler's, which others
     /// get after us, and it need not be closed for that.
     pub async fn answer(&self, sql: &str) -> Result<Vec<u8>, Failure> {
-        let script = script(sql).map_err(Failure::NotStarted)?;
-        self.run_script(ASKING_ONCE, format!("{script};\nROLLBACK;\n")).await
+        let question = script(sql.trim_end().trim_end_matches(';')).map_err(Failure::NotStarted)?;
+        // In the message of the question, if the answer is printed then.
+        let end = if self.client.version.major >= PRINTS_EVERY_ANSWER { "\\;" } else { ";" };
+        self.run_script(ASKING_ONCE, format!("{}{end}\nROLLBACK;\n", question.trim_end())).await
     }
 
     /// Runs statements, each in a transaction of its own.

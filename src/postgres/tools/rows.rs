@@ -68,16 +68,16 @@ impl RowsReader {
         encoding: &str,
         tables: &[(u32, Vec<u8>)],
     ) -> Result<Self> {
-        let mut running = psql.program(ASKING).await?.start(Stdio::piped(), Stdio::piped())?;
+        // What follows is read in it.
+        let preamble = format!("{ASKING}; SET client_encoding = {}", literal(encoding));
+        let mut running = psql.program(&preamble).await?.start(Stdio::piped(), Stdio::piped())?;
         let (orders, answers) = (running.stdin()?, running.stdout()?);
         let buffer = BytesMut::with_capacity(ROWS);
         let mut reader = Self { orders, answers, running, buffer, returned: 0 };
         for (_, table) in tables {
             check_sql(table)?;
         }
-        // Alone: what follows is read in it.
-        let client_encoding = format!("SET client_encoding = {};\n", literal(encoding));
-        let mut setup = format!("{WITHOUT_VARIABLES}\\\\ {client_encoding}").into_bytes();
+        let mut setup = format!("{WITHOUT_VARIABLES}\\\\ ").into_bytes();
         let begin = ["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()];
         let join = [format!("SET TRANSACTION SNAPSHOT {}", literal(&snapshot.id))];
         let set = AS_PG_DUMP.map(str::to_owned);

@@ -5,7 +5,7 @@ use tokio::sync::Mutex;
 
 use crate::error::Result;
 
-use super::psql::{Psql, read};
+use super::psql::{Psql, check_sql, read};
 use super::session::Session;
 use crate::postgres::server::Moment;
 
@@ -38,7 +38,7 @@ struct Exported {
 const REFUSE_BROKEN: &str = "DO $$ BEGIN \
      IF pg_is_in_recovery() AND NOT EXISTS (SELECT FROM pg_settings WHERE name = 'composite_type_mismatch') THEN \
        RAISE 'a snapshot of this standby cannot be shared'; \
-     END IF; END $$;";
+     END IF; END $$";
 
 impl Snapshot {
     /// Takes it now. These tables, named as SQL, are locked before that against being
@@ -48,19 +48,23 @@ impl Snapshot {
     /// If one of the tables is gone, or not to be had for 5 seconds; if the server shares no snapshots, or would share a
     /// wrong one.
     pub async fn take(psql: &Psql, tables: &[String]) -> Result<Self> {
-        let mut begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;".to_owned();
+        let mut all = vec!["BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY".to_owned()];
         if !tables.is_empty() {
-            begin += "SET LOCAL lock_timeout = '5s';";
+            all.push("SET LOCAL lock_timeout = '5s'".to_owned());
         }
         for table in tables {
+            check_sql(table.as_bytes())?;
             // Such a lock needs no snapshot, so the snapshot is taken after it.
-            begin += &format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE;");
+            all.push(format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE"));
         }
-        let mut session = Session::open(psql, &begin).await?;
-        let question = format!(
-            "{REFUSE_BROKEN} SELECT json_build_object('id', pg_export_snapshot(), 'instance', {INSTANCE}, 'moment', {});",
+        all.push(REFUSE_BROKEN.to_owned());
+        all.push(format!(
+            "SELECT json_build_object('id', pg_export_snapshot(), 'instance', {INSTANCE}, 'moment', {});",
             Moment::SQL
-        );
+        ));
+        let mut session = Session::open(psql, "").await?;
+        // All in one message: each costs a round trip.
+        let question = all.join("\\;\n");
         let Exported { id, instance, moment } = read(session.ask(&question).await?.as_bytes())?;
         Ok(Self { id, instance, moment, _session: Mutex::new(session) })
     }
