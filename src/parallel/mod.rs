@@ -92,40 +92,30 @@ pub async fn start(
         let enums = begun.enums.clone();
         return Ok((Box::new(begun.stream()), enums));
     }
-    // One thing after the other needs fewer sessions.
-    let is_free = dumping.left.is_none();
     let large = OnceCell::new();
     let largest = || async { large.get_or_init(|| largest(dumping, sessions)).await };
-    let ahead = async |snapshot: &Snapshot| match is_free {
-        true => prepare(dumping, largest().await.as_deref()?, sessions, snapshot).await,
-        false => None,
-    };
+    let ahead =
+        async |snapshot: &Snapshot| prepare(dumping, largest().await.as_deref()?, sessions, snapshot).await;
     let asking = async {
-        if is_free {
-            largest().await;
-        }
+        largest().await;
         Ok(())
     };
     let ((begun, ahead), ()) = tokio::try_join!(dumping.begin(true, ahead), asking)?;
     let enums = begun.enums.clone();
-    match several(dumping, &begun, ahead.flatten(), sessions, run).await {
-        Ok(Some(merge)) => {
-            // The others hold the locks now.
-            begun.stop().await;
-            Ok((Box::new(merge.stream()), enums))
-        }
-        Ok(None) => Ok((Box::new(begun.stream()), enums)),
-        Err(error) => {
-            match consistent::unshared_because(&error) {
-                Some(why) => sessions.one_reads(run, why),
-                None if sessions.asked.is_some() => {
-                    tracing::warn!("reading with one session, as several were not possible: {error}");
-                }
-                None => tracing::debug!("reading with one session, as several were not possible: {error}"),
+    let merge = several(dumping, &begun, ahead.flatten(), sessions, run).await.unwrap_or_else(|error| {
+        match consistent::unshared_because(&error) {
+            Some(why) => sessions.one_reads(run, why),
+            None if sessions.asked.is_some() => {
+                tracing::warn!("reading with one session, as several were not possible: {error}");
             }
-            Ok((Box::new(begun.stream()), enums))
+            None => tracing::debug!("reading with one session, as several were not possible: {error}"),
         }
-    }
+        None
+    });
+    let Some(merge) = merge else { return Ok((Box::new(begun.stream()), enums)) };
+    // The others hold the locks now.
+    begun.stop().await;
+    Ok((Box::new(merge.stream()), enums))
 }
 
 /// Whether several sessions may read; says why not.
@@ -150,8 +140,12 @@ struct Ahead {
     others: Option<Others>,
 }
 
-/// Looks which tables of the database are large; nothing if that fails, for then it is done later.
+/// Looks which tables of the database are large; nothing if that fails, or if sessions are counted: one thing after the other
+/// needs fewer. Then it is done later.
 async fn largest(dumping: Dumping<'_>, sessions: Sessions) -> Option<Vec<Heap>> {
+    if dumping.left.is_some() {
+        return None;
+    }
     let large = plan::large(dumping.psql, None, sessions.range).await;
     large.inspect_err(|error| tracing::debug!("not known yet which tables are large: {error}")).ok()
 }
