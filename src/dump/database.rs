@@ -8,12 +8,12 @@ use super::request::DumpRequest;
 use crate::archive::TIMESCALEDB;
 use crate::branch;
 use crate::consistent::Dumping;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Kind, Result};
 use crate::layout::FrameSpan;
 use crate::postgres::clients::Clients;
 use crate::postgres::globals::globals;
 use crate::postgres::lock::Lock;
-use crate::postgres::{Client, DumpOptions, Psql, Server, Situation, refuse_shared_backends};
+use crate::postgres::{Client, DumpOptions, Psql, Server, refuse_shared_backends};
 use crate::run::Run;
 use crate::stored::compare::Before;
 use crate::stored::destinations::{Destinations, enough_space};
@@ -29,27 +29,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::OnceCell;
 
-/// The server's roles, once they were read, or why there are none.
-pub type Roles = OnceCell<(Globals, Option<Vec<u8>>)>;
+/// The server's roles as SQL, or why there are none.
+type Roles = (Globals, Option<Vec<u8>>);
 
 /// Backs up one database; on Neon it is looked up first, or a branch is made to dump from.
 pub async fn back_up_one(request: &DumpRequest, writing: &WriteOptions, run: &Run) -> Result<StoredBackup> {
-    let roles = Roles::new();
-    let Some(neon) = &request.neon else { return back_up(request, writing, &roles, run).await };
+    let Some(neon) = &request.neon else { return back_up(request, writing, run).await };
     let source = branch::source(neon, run).await?;
     let there = DumpRequest { connection: source.conn.clone(), ..request.clone() };
-    let done = back_up(&there, writing, &roles, run).await;
+    let done = back_up(&there, writing, run).await;
     source.close(run).await;
     done
 }
 
-/// Backs one database up. The `roles` of its server are read once, however many databases it has.
-pub async fn back_up(
-    database: &DumpRequest,
-    writing: &WriteOptions,
-    roles: &Roles,
-    run: &Run,
-) -> Result<StoredBackup> {
+/// Backs one database up, with the roles that its server has now.
+pub async fn back_up(database: &DumpRequest, writing: &WriteOptions, run: &Run) -> Result<StoredBackup> {
     let dumping = run.step("prepare", run.or(Dump::prepare(database, writing))).await?;
     run.say(format!(
         "backing up {} (PostgreSQL {}, {}) as {}",
@@ -66,11 +60,13 @@ pub async fn back_up(
     let reading = Reading::start(Dumping { client, psql, options, left }, server, database.sessions, run);
     let (reading, archive) = run.or(reading).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
-    let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, &reading, roles).await;
+    let roles = OnceCell::new();
+    let judge = async |watch, frames: &[FrameSpan]| dumping.judge(watch, frames, &reading, &roles).await;
     let reading_roles = async {
-        // While rows are read, as it takes many round trips; after that where sessions are counted, or none is to spare.
+        // While rows are read, as it takes many round trips. After that where sessions are counted, and if it fails now.
+        let passwords = database.role_passwords;
         if left.is_none()
-            && let Err(why) = roles.get_or_try_init(|| dumping.globals()).await
+            && let Err(why) = roles.get_or_try_init(|| dumping.read_roles(passwords)).await
         {
             tracing::debug!("the roles are not read yet: {why}");
         }
@@ -112,13 +108,7 @@ impl<'a> Dump<'a> {
         server.check_dump(settings.dump.is_filtered())?;
         let psql = if settings.allow_pooled { psql } else { server.as_usual(psql).await };
         let client = clients.for_backup(server.version())?.clone();
-        let first = Self::first_session(&psql, &server, settings);
-        let source = checks::source(&psql, &server, settings);
-        let ((mut lock, besides), source) = match server.sessions_left {
-            None => tokio::try_join!(first, async { Ok(source.await) })?,
-            // One thing after the other needs fewer sessions.
-            Some(_) => (first.await?, source.await),
-        };
+        let (mut lock, besides) = Self::first_session(&psql, &server, settings).await?;
         let stores = Arc::new(Destinations::open(&writing.destinations).await?);
         let name = checks::name(settings, &server)?;
         let options = checks::spelled(&psql, &settings.dump).await?;
@@ -128,7 +118,10 @@ impl<'a> Dump<'a> {
         // Parts that cannot work are refused before the store is asked anything.
         upload::part_size(stores.limits()?, Some(server.size_bytes), writing.part_size)?;
         let like = (settings.dump.is_partial(), writing.signing.as_ref());
-        let (others, before) = checks::before(settings.shrink, &stores, &name, like).await?;
+        // No sooner: a session of ours besides the lock's would hide from it that a pooler is in between.
+        let source = async { Ok(checks::source(&psql, &server, settings).await) };
+        let before = checks::before(settings.shrink, &stores, &name, like);
+        let ((others, before), source) = tokio::try_join!(before, source)?;
         checks::clock(&others);
         let content = Content {
             kind: manifest::BackupKind::Postgres,
@@ -174,7 +167,7 @@ impl<'a> Dump<'a> {
         watch: ArchiveWatch,
         frames: &[FrameSpan],
         reading: &Reading,
-        roles: &Roles,
+        roles: &OnceCell<Roles>,
     ) -> Result<SideObjects> {
         let contents = watch.finish()?;
         if self.settings.dump.is_filtered() && is_without_tables(&contents.toc) {
@@ -195,10 +188,7 @@ impl<'a> Dump<'a> {
         inventory.extensions.clone_from(&self.besides.extensions);
         let bytes = self.writer.progress.plain.load(Ordering::Relaxed);
         checks::compare_with_last(self.before.as_ref(), self.settings.shrink, Some(&inventory), bytes)?;
-        let (globals_status, globals) = match roles.get_or_try_init(|| self.globals()).await {
-            Ok(roles) => roles.clone(),
-            Err(why) => without_roles(&why),
-        };
+        let (globals_status, globals) = roles.get_or_init(|| self.roles()).await.clone();
         Ok(SideObjects {
             totals: inventory.totals(),
             inventory: Some(inventory),
@@ -209,36 +199,24 @@ impl<'a> Dump<'a> {
         })
     }
 
-    /// Reads the server's roles. Where that cannot be, it is said, and the backup goes on without them.
-    ///
-    /// # Errors
-    /// If the server has no session to spare now.
-    async fn globals(&self) -> Result<(Globals, Option<Vec<u8>>)> {
-        let read =
-            |passwords| globals(&self.client, &self.settings.connection, &self.server.database, passwords);
-        let mut outcome = read(self.settings.role_passwords).await;
-        if let (Err(why), true) = (&outcome, self.settings.role_passwords)
-            && !has_no_session(why)
-        {
-            tracing::warn!("the roles are stored without their passwords: {why}");
-            outcome = read(false).await;
+    /// The server's roles. Where they cannot be read, it is said, and the backup goes on without them.
+    async fn roles(&self) -> Roles {
+        let mut roles = self.read_roles(self.settings.role_passwords).await;
+        if let (Err(why), true) = (&roles, self.settings.role_passwords) {
+            tracing::warn!(target: "pgstow::once", "the roles are stored without their passwords: {why}");
+            roles = self.read_roles(false).await;
         }
-        match outcome {
-            Ok(sql) => Ok((Globals::Stored, Some(sql))),
-            Err(why) if has_no_session(&why) => Err(why),
-            Err(why) => Ok(without_roles(&why)),
-        }
+        roles.unwrap_or_else(|why| {
+            tracing::warn!(target: "pgstow::once", "the backup goes on without the server's roles: {why}");
+            // A program that is missing says nothing of rights.
+            let missing = why.kind() == Kind::Settings;
+            (if missing { Globals::NotTaken } else { Globals::NotReadable }, None)
+        })
     }
-}
 
-fn has_no_session(why: &Error) -> bool {
-    matches!(why.situation(), Some(Situation::ConnectionLimit | Situation::TooManyConnections))
-}
-
-/// Says that the backup goes on without the server's roles.
-fn without_roles(why: &Error) -> (Globals, Option<Vec<u8>>) {
-    tracing::warn!("the backup goes on without the server's roles: {why}");
-    // A program that is missing says nothing of rights.
-    let missing = why.kind() == Kind::Settings;
-    (if missing { Globals::NotTaken } else { Globals::NotReadable }, None)
+    /// Reads them, with their passwords or without.
+    async fn read_roles(&self, passwords: bool) -> Result<Roles> {
+        let sql = globals(&self.client, &self.settings.connection, &self.server.database, passwords).await?;
+        Ok((Globals::Stored, Some(sql)))
+    }
 }

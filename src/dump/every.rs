@@ -1,6 +1,6 @@
 //! Every database of a server, one backup each; one that fails does not keep the others from being made.
 
-use super::database::{self, Roles};
+use super::database;
 use super::request::DumpRequest;
 use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
@@ -80,14 +80,13 @@ pub async fn back_up(
             Error::usage("no database is left to be backed up").hint("--exclude excludes all of them")
         );
     }
-    let roles = Roles::new();
     let mut every =
         EveryDatabase { databases: Vec::new(), failures: Failures::of_unnamed(names.len()), incomplete: 0 };
     for database in names {
         let one = one_of(each, &database);
         let name = one.as_ref().ok().and_then(|one| one.name.clone());
         let stored = match one {
-            Ok(one) => database::back_up(&one, writing, &roles, run).await,
+            Ok(one) => database::back_up(&one, writing, run).await,
             Err(error) => Err(error),
         };
         let outcome = match stored {

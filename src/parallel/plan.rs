@@ -7,8 +7,10 @@ use crate::sql::{EntryKind, quoted};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// The most tables that are cut; each is an argument of `pg_dump`, and a lock.
+/// The most tables that are cut; each is a name in the arguments of `pg_dump`, and a lock.
 const MOST_TABLES: usize = 500;
+/// The most names in one pattern: the server matches it as a regular expression, whose memory grows with the square.
+const NAMES_IN_PATTERN: usize = 50;
 /// Options of `pg_dump` that change nothing about rows.
 const HARMLESS: [&str; 14] = [
     "--no-owner",
@@ -138,17 +140,20 @@ pub async fn large(psql: &Psql, dump: Option<&Preamble>, range: u64) -> Result<V
     heaps(psql, oids.as_deref(), range.saturating_mul(2), MOST_TABLES).await
 }
 
-/// Patterns for `pg_dump` that match these tables, each a schema and a name, and nothing else: one for each schema, as
-/// `pg_dump` asks three questions for each pattern.
+/// Patterns for `pg_dump` that match these tables, each a schema and a name, and nothing else: few, as `pg_dump` asks three
+/// questions for each.
 pub fn patterns<'t>(tables: impl Iterator<Item = (&'t [u8], &'t [u8])>) -> Vec<Vec<u8>> {
     let mut names: BTreeMap<&[u8], Vec<Vec<u8>>> = BTreeMap::new();
     for (schema, name) in tables {
         names.entry(schema).or_default().push(quoted(name));
     }
-    let one = |(schema, names): (&[u8], Vec<Vec<u8>>)| {
-        [&quoted(schema)[..], b".(", &names.join(&b'|'), b")"].concat()
-    };
-    names.into_iter().map(one).collect()
+    let mut patterns = Vec::new();
+    for (schema, names) in names {
+        for names in names.chunks(NAMES_IN_PATTERN) {
+            patterns.push([&quoted(schema)[..], b".(", &names.join(&b'|'), b")"].concat());
+        }
+    }
+    patterns
 }
 
 /// Into how many ranges they can be cut.
@@ -199,12 +204,14 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_has_one_pattern() {
+    fn a_schema_has_one_pattern_for_every_fifty_tables() {
         let names = [("b", "t\"u"), ("a", "X y"), ("b", "v.w|(x)")];
         let found = patterns(names.iter().map(|(schema, name)| (schema.as_bytes(), name.as_bytes())));
         let found: Vec<String> =
             found.into_iter().map(|pattern| String::from_utf8(pattern).unwrap()).collect();
         assert_eq!(found, [r#""a".("X y")"#, r#""b".("t""u"|"v.w|(x)")"#]);
+        let many: Vec<String> = (0..101).map(|number| format!("t{number}")).collect();
+        assert_eq!(patterns(many.iter().map(|name| (&b"a"[..], name.as_bytes()))).len(), 3);
     }
 
     #[test]

@@ -32,8 +32,9 @@ pub(super) const STRICT: [&str; 4] = ["-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=
 const PAUSES: [Duration; 4] =
     [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4), Duration::from_secs(8)];
 
-/// Since this major `psql` prints the answers to all statements of a message; before, only to its last.
-const PRINTS_EVERY_ANSWER: u32 = 15;
+/// Ends a transaction in the message of its question, if psql then prints the answer: since version 15, which has this
+/// variable, it prints those of all statements of a message, before only the last one's.
+const TAKEN_BACK: &str = "\n\\if :{?SHOW_ALL_RESULTS}\n\\;\n\\else\n;\n\\endif\nROLLBACK;\n";
 
 /// psql's exit status when it could not connect.
 pub const NO_CONNECTION: i32 = 2;
@@ -140,9 +141,7 @@ impl Psql {
     /// get after us, and it need not be closed for that.
     pub async fn answer(&self, sql: &str) -> Result<Vec<u8>, Failure> {
         let question = script(sql.trim_end().trim_end_matches(';')).map_err(Failure::NotStarted)?;
-        // In the message of the question, if the answer is printed then.
-        let end = if self.client.version.major >= PRINTS_EVERY_ANSWER { "\\;" } else { ";" };
-        self.run_script(ASKING_ONCE, format!("{}{end}\nROLLBACK;\n", question.trim_end())).await
+        self.run_script(ASKING_ONCE, format!("{}{TAKEN_BACK}", question.trim_end())).await
     }
 
     /// Runs statements, each in a transaction of its own.

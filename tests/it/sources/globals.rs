@@ -109,16 +109,60 @@ fn roles_that_may_not_be_read_are_said_and_recorded() {
     none.says("holds no roles: they could not be read");
 }
 
+/// The distribution's programs, but for one that first does this.
+fn client(cluster: &Cluster, programs: &[&str], special: &str, before: &str) -> TempDir {
+    let folder = TempDir::new().unwrap();
+    for program in programs {
+        let before = if *program == special { before } else { "" };
+        let text = format!("#!/bin/sh\n{before}\nexec {}/{program} \"$@\"\n", cluster.bin().display());
+        crate::servers::script(&folder.path().join(program), &text);
+    }
+    folder
+}
+
+const PROGRAMS: [&str; 4] = ["pg_dump", "pg_dumpall", "pg_restore", "psql"];
+
 #[test]
 fn a_missing_pg_dumpall_is_said_and_recorded() {
     let cluster = Cluster::shared(Major::Distribution);
-    let (name, place, folder) = (owned(cluster), Place::folder(), TempDir::new().unwrap());
-    for program in ["pg_dump", "pg_restore", "psql"] {
-        let path = folder.path().join(program);
-        let text = format!("#!/bin/sh\nexec {}/{program} \"$@\"\n", cluster.bin().display());
-        crate::servers::script(&path, &text);
-    }
+    let (name, place) = (owned(cluster), Place::folder());
+    let folder = client(cluster, &["pg_dump", "pg_restore", "psql"], "", "");
     let run = backup(&place, &cluster.url(&name), &["--pg-bin", folder.path().to_str().unwrap()]);
     run.says("goes on without the server's roles").says("pg_dumpall");
     assert_eq!(manifest(&place)["globals"], "not-taken");
+}
+
+#[test]
+fn roles_that_could_not_be_read_next_to_the_rows_are_read_after_them() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let (name, place) = (owned(cluster), Place::folder());
+    let once = r#"case "$*" in *--version*) ;; *) mkdir "$0.failed" 2>/dev/null && echo broken >&2 && exit 1 ;; esac"#;
+    let folder = client(cluster, &PROGRAMS, "pg_dumpall", once);
+    let run = backup(&place, &cluster.url(&name), &["--pg-bin", folder.path().to_str().unwrap()]);
+    assert!(!run.stderr.contains("roles"), "{run}");
+    assert!(folder.path().join("pg_dumpall.failed").exists());
+    assert!(globals(&place).contains(&name));
+}
+
+#[test]
+fn every_database_has_the_roles_of_its_own_time() {
+    let (cluster, place) = (Cluster::start(Major::Distribution), Place::folder());
+    for database in ["first", "second"] {
+        cluster.psql("postgres", &format!("CREATE DATABASE {database}"));
+    }
+    // When the second one is dumped.
+    let create = format!(
+        "case \"$*\" in *--version*) ;; *) mkdir \"$0.first\" 2>/dev/null || \
+         {}/psql -qXc 'CREATE ROLE late' '{}' ;; esac",
+        cluster.bin().display(),
+        cluster.url("postgres")
+    );
+    let folder = client(&cluster, &PROGRAMS, "pg_dump", &create);
+    let every = ["--all-databases", "--exclude", "postgres", "--pg-bin", folder.path().to_str().unwrap()];
+    backup(&place, &cluster.url("postgres"), &every);
+    let of = |name| {
+        let words = ["fetch", "latest", "--name", name, "--globals", "-o", "-"];
+        place.opens(&words).succeeds().text().contains("CREATE ROLE late")
+    };
+    assert!(!of("first") && of("second"));
 }
