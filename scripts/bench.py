@@ -163,7 +163,12 @@ class Google:
             [tests, "--ignored", "--exact", "--nocapture", "gcs::served::the_imitation_serves_whoever_starts_it"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PGSTOW_BENCH_S3": garage.endpoint})
         # The harness of the tests writes lines of its own around it.
-        self.url = next(line[line.index("gs://"):].strip() for line in self.process.stdout if "gs://" in line)
+        line = next(line[line.index("gs://"):] for line in self.process.stdout if "gs://" in line)
+        self.url, endpoint, token = line.split()
+        os.environ |= {"RCLONE_CONFIG_GOOGLE_TYPE": "gcs", "RCLONE_CONFIG_GOOGLE_NO_CHECK_BUCKET": "true",
+                       "RCLONE_CONFIG_GOOGLE_ENDPOINT": f"{endpoint}/storage/v1/",
+                       "RCLONE_CONFIG_GOOGLE_TOKEN": json.dumps({"access_token": token, "token_type": "Bearer",
+                                                                 "expiry": "2100-01-01T00:00:00Z"})}
 
     def stop(self):
         self.process.stdin.close()
@@ -335,7 +340,8 @@ def of_uploads(pgstow, garage, tests, work, megabytes, rounds, heading):
     if tests:
         google = Google(tests, garage)
         ours = backup.format(pgstow, shlex.quote(google.url), file)
-        compare("`backup --stdin` to `gs://`, imitated in front of S3 / `rclone rcat` to S3", ours, rclone, rounds)
+        compare("`backup --stdin` to `gs://`, imitated in front of S3 / `rclone rcat`", ours,
+                f"rclone rcat google:pgstow/peer/noise < {file}", rounds)
         google.stop()
     file.unlink()
 

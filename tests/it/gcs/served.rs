@@ -4,7 +4,7 @@ use crate::servers::gcs::{Account, Google};
 use crate::servers::s3::S3;
 use std::io::Read;
 
-/// Prints the URL of a store, and serves it until the input ends.
+/// Prints the URL of a store, where it is served, and a token; and serves it until the input ends.
 #[test]
 #[ignore = "it serves `make bench`"]
 fn the_imitation_serves_whoever_starts_it() {
@@ -21,6 +21,11 @@ fn the_imitation_serves_whoever_starts_it() {
         secret_key: set("AWS_SECRET_ACCESS_KEY"),
         more: String::new(),
     });
-    println!("{}", google.url("bench", Account::Owner));
+    println!(
+        "{} {} {}",
+        google.url("bench", Account::Owner),
+        google.endpoint(),
+        google.token(Account::Owner)
+    );
     std::io::stdin().read_to_end(&mut Vec::new()).unwrap();
 }

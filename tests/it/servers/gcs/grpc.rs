@@ -1,5 +1,6 @@
 //! gRPC, as much as Google's client needs: looking at an object, listing and deleting.
 
+use super::shelf::Seen;
 use super::{About, BUCKET, Object, Refusal, Shared, may_go};
 use bytes::{BufMut, Bytes, BytesMut};
 use h2::RecvStream;
@@ -225,8 +226,8 @@ impl Shared {
     fn get_object(&self, token: Option<&str>, message: Bytes) -> Result<Vec<u8>, Refusal> {
         let Named { bucket, object: key, .. } = decoded(message)?;
         self.admit(token, short(&bucket), "storage.objects.get")?;
-        let object = self.shelf.get(&key).ok_or_else(|| missing(&key))?;
-        Ok(described(key, object).encode_to_vec())
+        let seen = self.shelf.see(&key).ok_or_else(|| missing(&key))?;
+        Ok(described(key, seen).encode_to_vec())
     }
 
     fn update_object(&self, token: Option<&str>, message: Bytes) -> Result<Vec<u8>, Refusal> {
@@ -259,7 +260,7 @@ impl Shared {
             }
         }
         self.shelf.describe(&key, &about);
-        Ok(described(key, Object { about, ..object }).encode_to_vec())
+        Ok(described(key, Object { about, ..object }.into()).encode_to_vec())
     }
 
     fn list_objects(&self, token: Option<&str>, message: Bytes) -> Result<Vec<u8>, Refusal> {
@@ -269,10 +270,10 @@ impl Shared {
             let old = self.rules.old.lock().unwrap().clone().into_iter();
             let old = old.map(|(key, object)| ObjectMessage {
                 delete_time: Some(SystemTime::now().into()),
-                ..described(key, object)
+                ..described(key, object.into())
             });
             let live = self.shelf.list(&prefix).into_iter().map(|item| item.key);
-            let live = live.filter_map(|key| Some(described(key.clone(), self.shelf.get(&key)?)));
+            let live = live.filter_map(|key| Some(described(key.clone(), self.shelf.see(&key)?)));
             let objects = live.chain(old).filter(|object| object.name.starts_with(&prefix)).collect();
             return Ok(ListResponse { objects, next_page_token: String::new() }.encode_to_vec());
         }
@@ -310,18 +311,17 @@ impl Shared {
     }
 }
 
-fn described(name: String, object: Object) -> ObjectMessage {
-    let checksums = Some(Checksums { crc32c: Some(object.crc32c()) });
-    let Object { generation, created, about, bytes } = object;
+fn described(name: String, seen: Seen) -> ObjectMessage {
+    let Seen { bytes, generation, created, crc32c, about } = seen;
     ObjectMessage {
         name,
         bucket: format!("projects/_/buckets/{BUCKET}"),
         generation,
         storage_class: about.class.unwrap_or_else(|| "STANDARD".to_owned()),
-        size: bytes.len() as i64,
+        size: bytes as i64,
         delete_time: None,
         create_time: Some(created.into()),
-        checksums,
+        checksums: Some(Checksums { crc32c: Some(crc32c) }),
         kms_key: about.kms.map(|key| format!("{key}/cryptoKeyVersions/1")).unwrap_or_default(),
         temporary_hold: about.held,
         retention_expire_time: about.retained.map(Time::from),

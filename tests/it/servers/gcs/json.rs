@@ -16,7 +16,7 @@ pub fn insert(shared: &Shared, request: &Request, bucket: &str) -> Answer {
     try_insert(shared, request, bucket).unwrap_or_else(refuse)
 }
 
-fn refuse(refusal: Refusal) -> Answer {
+pub fn refuse(refusal: Refusal) -> Answer {
     let Refusal { status, code, message } = refusal;
     let body = json!({"error": {"code": status, "message": message, "errors": [{"reason": code}]}});
     Answer::new(status).body("application/json", body.to_string())

@@ -8,6 +8,7 @@
 mod emulator;
 mod grpc;
 mod json;
+mod resumable;
 mod shelf;
 mod tokens;
 mod wire;
@@ -19,6 +20,7 @@ use super::s3::S3;
 pub use emulator::Emulator;
 pub use shelf::{About, Memory, Object};
 use shelf::{Behind, Shelf};
+use std::collections::HashMap;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -62,6 +64,8 @@ struct Shared {
     writing: Mutex<()>,
     grpc_faults: Mutex<Vec<GrpcFault>>,
     grpc_calls: Mutex<Vec<String>>,
+    /// Resumable uploads that were begun, by their ids.
+    sessions: Mutex<HashMap<String, resumable::Session>>,
     /// Whether the next upload that is finished is kept wrong.
     damages: AtomicBool,
     /// Whether locks that are asked for are not set.
@@ -115,6 +119,7 @@ impl Google {
             writing: Mutex::default(),
             grpc_faults: Mutex::default(),
             grpc_calls: Mutex::default(),
+            sessions: Mutex::default(),
             damages: AtomicBool::new(false),
             ignores: AtomicBool::new(false),
             rules: Rules::default(),
@@ -206,6 +211,11 @@ impl Google {
     /// The tokens given out from now on live this long.
     pub fn tokens_live(&self, lifetime: Duration) {
         self.shared.tokens.live(lifetime);
+    }
+
+    /// A token of this account.
+    pub fn token(&self, account: Account) -> String {
+        self.shared.tokens.give(account).0
     }
 
     /// The tokens given out so far are worth nothing from now on.
@@ -345,6 +355,11 @@ impl Shared {
             ["sts"] | ["impersonate", _] | ["computeMetadata", ..] => self.tokens.answer(request),
             ["storage", "v1", "b", bucket, "o", ref key @ ..] => {
                 json::read(self, request, bucket, &key.join("/"))
+            }
+            ["upload", "storage", "v1", "b", bucket, "o"]
+                if request.param("uploadType") == Some("resumable") =>
+            {
+                resumable::answer(self, request, bucket)
             }
             ["upload", "storage", "v1", "b", bucket, "o"] => json::insert(self, request, bucket),
             [bucket, ref key @ ..] => xml::answer(self, request, bucket, &key.join("/")),

@@ -68,9 +68,45 @@ impl Object {
         Bytes::copy_from_slice(&Md5::digest(&self.bytes))
     }
 
-    /// `crc32c=…,md5=…`; an object of parts has no MD5.
+    /// `crc32c=…`; an object of parts has no MD5.
     pub fn hashes(&self) -> String {
-        format!("crc32c={}", BASE64_STANDARD.encode(self.crc32c().to_be_bytes()))
+        hashed(self.crc32c())
+    }
+}
+
+/// A CRC32C in the words of a header.
+pub fn hashed(sum: u32) -> String {
+    format!("crc32c={}", BASE64_STANDARD.encode(sum.to_be_bytes()))
+}
+
+/// A part, and its digests, which take most of the imitation's time.
+pub struct Part {
+    pub bytes: Bytes,
+    pub md5: Vec<u8>,
+    pub crc32c: u32,
+}
+
+impl Part {
+    pub fn new(bytes: Bytes) -> Part {
+        let crc32c = crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, &bytes) as u32;
+        Part { md5: Md5::digest(&bytes).to_vec(), crc32c, bytes }
+    }
+}
+
+/// What is said of an object without its bytes.
+pub struct Seen {
+    pub bytes: u64,
+    pub generation: i64,
+    pub created: SystemTime,
+    pub crc32c: u32,
+    pub about: About,
+}
+
+impl From<Object> for Seen {
+    fn from(object: Object) -> Seen {
+        let (crc32c, bytes) = (object.crc32c(), object.bytes.len() as u64);
+        let Object { generation, created, about, .. } = object;
+        Seen { bytes, generation, created, crc32c, about }
     }
 }
 
@@ -92,6 +128,10 @@ pub struct Begun {
 /// A place for objects.
 pub trait Shelf: Send + Sync {
     fn get(&self, key: &str) -> Option<Object>;
+    /// The same without its bytes.
+    fn see(&self, key: &str) -> Option<Seen> {
+        self.get(key).map(Seen::from)
+    }
     fn put(&self, key: &str, bytes: Bytes, about: &About);
     fn delete(&self, key: &str);
     /// Changes what is stored with an object.
@@ -99,7 +139,7 @@ pub trait Shelf: Send + Sync {
     fn list(&self, prefix: &str) -> Vec<Item>;
     fn begin(&self, key: &str, about: &About) -> String;
     /// Keeps a part; its ETag.
-    fn part(&self, key: &str, id: &str, number: i32, bytes: Bytes) -> Result<String, Refusal>;
+    fn part(&self, key: &str, id: &str, number: i32, part: Part) -> Result<String, Refusal>;
     fn finish(&self, key: &str, id: &str, parts: &[(i32, String)]) -> Result<(), Refusal>;
     fn abort(&self, key: &str, id: &str) -> Result<(), Refusal>;
     fn uploads(&self, prefix: &str) -> Vec<Begun>;
@@ -179,10 +219,10 @@ impl Shelf for Memory {
         id
     }
 
-    fn part(&self, key: &str, id: &str, number: i32, bytes: Bytes) -> Result<String, Refusal> {
-        let etag = format!("\"{}\"", hex::encode(Md5::digest(&bytes)));
+    fn part(&self, key: &str, id: &str, number: i32, part: Part) -> Result<String, Refusal> {
+        let etag = format!("\"{}\"", hex::encode(part.md5));
         self.with(key, id, |upload| {
-            upload.parts.insert(number, (etag.clone(), bytes));
+            upload.parts.insert(number, (etag.clone(), part.bytes));
             upload.arrived.insert(number, SystemTime::now());
         })?;
         Ok(etag)
@@ -236,11 +276,15 @@ impl Shelf for Memory {
 pub struct Behind {
     place: S3,
     client: aws_sdk_s3::Client,
+    /// The CRC32C and the length of every part of an upload.
+    parts: Mutex<HashMap<(String, i32), (u32, u64)>>,
+    /// The ETag and the CRC32C of every object that was uploaded in parts, as to read it again takes time.
+    whole: Mutex<HashMap<String, (String, u32)>>,
 }
 
 impl Behind {
     pub fn new(place: S3) -> Behind {
-        Behind { client: place.client(), place }
+        Behind { client: place.client(), place, parts: Mutex::default(), whole: Mutex::default() }
     }
 
     fn generation(etag: &str, modified: SystemTime) -> i64 {
@@ -271,6 +315,24 @@ impl Shelf for Behind {
         let generation = Behind::generation(said.e_tag()?, created);
         let bytes = wait(async move { said.body.collect().await.unwrap().into_bytes() });
         Some(Object { bytes, generation, created, about: About { metadata, ..About::default() } })
+    }
+
+    fn see(&self, key: &str) -> Option<Seen> {
+        let request = self.client.head_object().bucket(&self.place.bucket).key(self.full(key));
+        let said = wait(async move { request.send().await }).ok()?;
+        let crc32c = match self.whole.lock().unwrap().get(key) {
+            Some((etag, sum)) if said.e_tag() == Some(etag) => *sum,
+            _ => self.get(key)?.crc32c(),
+        };
+        let created = SystemTime::try_from(*said.last_modified()?).ok()?;
+        let metadata = said.metadata().cloned().unwrap_or_default();
+        Some(Seen {
+            bytes: said.content_length()?.unsigned_abs(),
+            generation: Behind::generation(said.e_tag()?, created),
+            created,
+            crc32c,
+            about: About { metadata, ..About::default() },
+        })
     }
 
     fn put(&self, key: &str, bytes: Bytes, about: &About) {
@@ -317,8 +379,10 @@ impl Shelf for Behind {
         wait(async move { request.send().await.unwrap() }).upload_id.unwrap()
     }
 
-    fn part(&self, key: &str, id: &str, number: i32, bytes: Bytes) -> Result<String, Refusal> {
-        let md5 = BASE64_STANDARD.encode(Md5::digest(&bytes));
+    fn part(&self, key: &str, id: &str, number: i32, part: Part) -> Result<String, Refusal> {
+        let Part { bytes, md5, crc32c } = part;
+        let md5 = BASE64_STANDARD.encode(md5);
+        self.parts.lock().unwrap().insert((id.to_owned(), number), (crc32c, bytes.len() as u64));
         let request = self.client.upload_part().bucket(&self.place.bucket).key(self.full(key)).upload_id(id);
         let request = request.part_number(number).content_md5(md5).body(ByteStream::from(bytes));
         wait(async move { request.send().await }).map(|said| said.e_tag.unwrap()).map_err(refusal)
@@ -328,11 +392,21 @@ impl Shelf for Behind {
         let part = |(number, etag): &(i32, String)| {
             CompletedPart::builder().part_number(*number).e_tag(etag).build()
         };
+        let sums = self.parts.lock().unwrap();
+        let sums = parts.iter().map(|(number, _)| sums.get(&(id.to_owned(), *number)).copied());
+        let sum = sums.fold(Some(0), |sum, part| {
+            let (part, bytes) = part?;
+            Some(crc_fast::checksum_combine(CrcAlgorithm::Crc32Iscsi, sum?, part.into(), bytes))
+        });
         let parts = parts.iter().map(part).collect();
         let list = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.place.bucket).key(self.full(key));
         let request = request.upload_id(id).multipart_upload(list);
-        wait(async move { request.send().await }).map(drop).map_err(refusal)
+        let said = wait(async move { request.send().await }).map_err(refusal)?;
+        if let (Some(sum), Some(etag)) = (sum, said.e_tag()) {
+            self.whole.lock().unwrap().insert(key.to_owned(), (etag.to_owned(), sum as u32));
+        }
+        Ok(())
     }
 
     fn abort(&self, key: &str, id: &str) -> Result<(), Refusal> {

@@ -95,7 +95,7 @@ impl Tokens {
         self.given.lock().unwrap().clone()
     }
 
-    fn give(&self, account: Account) -> (String, Duration) {
+    pub fn give(&self, account: Account) -> (String, Duration) {
         let lifetime = *self.lifetime.lock().unwrap();
         let mut given = self.given.lock().unwrap();
         given.push(account);
