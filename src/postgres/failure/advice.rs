@@ -109,7 +109,10 @@ const TABLE: &[(S, &str)] = &[
         S::ArchiveTooNew,
         "this pg_restore is too old for the archive; install the client of the server that was dumped",
     ),
-    (S::RoleMissing, "create it first, with CREATE ROLE: `pgstow fetch --globals` shows it as it was"),
+    (
+        S::RoleMissing,
+        "create it first, with CREATE ROLE; `pgstow fetch --globals` shows the roles of a backup as they were",
+    ),
     (S::NotMember, "make the connecting role a member of that role"),
     (
         S::NotOwner,
