@@ -15,7 +15,7 @@ use crate::archive::{Preamble, Reader, TocEntry, number};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::{
-    Changes, ChildOutput, Client, DumpOptions, Enums, Moment, Psql, Situation, Snapshot, waits_too_long,
+    Changes, ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, Types, waits_too_long,
 };
 use crate::sql::EntryKind;
 use std::collections::HashMap;
@@ -223,8 +223,8 @@ pub struct Begun {
     snapshot: Option<Arc<Snapshot>>,
     /// Why they cannot, if that is known.
     unshared: Option<&'static str>,
-    /// The values of all enums at its snapshot, or before.
-    pub enums: Enums,
+    /// The types at its snapshot, or before.
+    pub types: Types,
 }
 
 impl Begun {
@@ -245,9 +245,9 @@ impl Begun {
             None if dumping.is_alone() => (None, None),
             None => (None, Some(Moment::now(psql).await?)),
         };
-        let enums = match &before {
-            Some(before) => before.enums.clone(),
-            None => Enums::now(psql).await?,
+        let types = match &before {
+            Some(before) => before.types.clone(),
+            None => Types::now(psql).await?,
         };
         let options = DumpOptions {
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.id.clone()),
@@ -273,7 +273,7 @@ impl Begun {
             }
         };
         let ((pg_dump, head, preamble, disturbance), done) = tokio::try_join!(reading, doing)?;
-        let begun = Self { pg_dump, head, preamble, snapshot, unshared: None, enums };
+        let begun = Self { pg_dump, head, preamble, snapshot, unshared: None, types };
         Ok((begun, done, disturbance))
     }
 

@@ -266,7 +266,8 @@ mod tests {
     /// range, and how often it was asked.
     async fn range(does: &str) -> (Result<Vec<u8>>, usize) {
         let folder = tempfile::tempdir().unwrap();
-        let moment = r#"{"since": 7, "known": [], "files": {"1": 2}, "enums": {"values": {}}}"#;
+        let moment =
+            r#"{"since": 7, "known": [], "files": {"1": 2}, "types": {"values": {}, "composites": {}}}"#;
         let script = format!(
             r#"#!/bin/sh
 cd {}

@@ -10,7 +10,6 @@ mod checkpoints;
 mod cluster;
 mod columns;
 pub mod databases;
-mod enums;
 mod extensions;
 mod facts;
 mod heaps;
@@ -20,6 +19,7 @@ pub mod patterns;
 mod pooled;
 mod presets;
 mod rights;
+mod types;
 mod unreadable;
 
 use serde::Deserialize;
@@ -38,7 +38,6 @@ pub use catalog::{Changes, Moment};
 pub use checkpoints::Checkpoints;
 pub use cluster::Cluster;
 pub use columns::{FoundTable, Reference, WantedTable};
-pub use enums::Enums;
 pub use extensions::extensions;
 pub use facts::{Rights, TargetFacts};
 pub use heaps::{Heap, KNOWS_PAGE_RANGES, heaps};
@@ -46,6 +45,7 @@ pub use locale::Locale;
 pub use pooled::{Backend, moved, refuse_shared_backends};
 pub use presets::Presets;
 pub use rights::{Unreachable, first_names};
+pub use types::Types;
 pub use unreadable::Unreadable;
 
 /// A server and the database connected to.

@@ -1,8 +1,8 @@
 //! Names and values are changed while a backup reads: it has what its snapshot had under each name, or begins again.
 
 use super::races::{Gate, MAJORS, Session, restores};
-use crate::harness::Run;
-use crate::scene::Place;
+use crate::harness::{Pgstow, Run};
+use crate::scene::{Place, fresh};
 use crate::servers::postgres::Cluster;
 use pgstow::error::Kind;
 use std::time::Duration;
@@ -162,6 +162,30 @@ fn names_that_change_all_the_time() {
     }
 }
 
+/// Long rows, which are read last if they lie in the last table, of which only who reads them needs the index.
+const LONG_ROWS: &str = "CREATE TABLE gate (n int); CREATE TABLE a (n int, v text); ALTER TABLE a ALTER v SET STORAGE EXTERNAL;
+    INSERT INTO a SELECT n, repeat('x', CASE WHEN n > 20000 THEN 3000 ELSE 200 END) FROM generate_series(1, 20010) n";
+
+/// What a command that reads a database says if this is done after it has read all definitions, and before it reads table `z`.
+fn while_rows_are_read(cluster: &Cluster, database: &str, command: Pgstow, sql: &str) -> Run {
+    let toast = cluster
+        .psql(database, "SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'public.a'::regclass");
+    let mut holder = Session::open(cluster, database);
+    holder.does(&format!("BEGIN; REINDEX TABLE {toast}; SELECT 'rebuilt'"));
+    let held = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT ''rebuilt''%' \
+                AND state = 'idle in transaction' AND datname = current_database()";
+    cluster.eventually(database, held);
+    let running = command.spawn();
+    let reading = "SELECT count(*) > 0 FROM pg_locks JOIN pg_stat_activity USING (pid) \
+                   WHERE NOT granted AND query LIKE 'COPY %' AND datname = current_database()";
+    cluster.eventually(database, reading);
+    // pg_dump may have read so far a moment before the backup goes on to store.
+    std::thread::sleep(Duration::from_secs(1));
+    cluster.psql(database, sql);
+    holder.does("COMMIT");
+    running.wait()
+}
+
 /// The server writes the values of an enum as they are called when a row is read, not as they were in the snapshot.
 #[test]
 fn a_value_of_an_enum_that_is_renamed_while_rows_are_read() {
@@ -170,37 +194,18 @@ fn a_value_of_an_enum_that_is_renamed_while_rows_are_read() {
         let database = cluster.create_database("enums");
         cluster.psql(
             &database,
-            "CREATE TYPE state AS ENUM ('open', 'done'); CREATE TYPE unused AS ENUM ('x');
-             CREATE TYPE pair AS (n int, s state); CREATE DOMAIN few AS pair[]; CREATE TABLE gate (n int);
-             CREATE TABLE z AS SELECT ARRAY[ROW(1, 'open')::pair]::few s FROM generate_series(1, 1000);
-             CREATE TABLE a (n int, v text); ALTER TABLE a ALTER v SET STORAGE EXTERNAL;
-             INSERT INTO a SELECT n, repeat('x', CASE WHEN n > 20000 THEN 3000 ELSE 200 END)
-             FROM generate_series(1, 20010) n",
+            &format!(
+                "CREATE TYPE state AS ENUM ('open', 'done'); CREATE TYPE unused AS ENUM ('x');
+                 CREATE TYPE pair AS (n int, s state); CREATE DOMAIN few AS pair[];
+                 CREATE TABLE z AS SELECT ARRAY[ROW(1, 'open')::pair]::few s FROM generate_series(1, 1000); {LONG_ROWS}"
+            ),
         );
         let url = cluster.url(&database);
-        let toast = cluster
-            .psql(&database, "SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'public.a'::regclass");
         let words = ["backup", "--no-encryption", "--readers", "1", &url];
-        let during = |sql: &str| {
-            // Only who reads the long values, which are last, needs their index.
-            let mut holder = Session::open(cluster, &database);
-            holder.does(&format!("BEGIN; REINDEX TABLE {toast}; SELECT 'rebuilt'"));
-            let held = "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE 'SELECT ''rebuilt''%' \
-                        AND state = 'idle in transaction' AND datname = current_database()";
-            cluster.eventually(&database, held);
-            let backup = place.pgstow(&words).spawn();
-            let reading = "SELECT count(*) > 0 FROM pg_locks JOIN pg_stat_activity USING (pid) \
-                           WHERE NOT granted AND query LIKE 'COPY %' AND datname = current_database()";
-            cluster.eventually(&database, reading);
-            // pg_dump may have read so far a moment before the backup goes on to store.
-            std::thread::sleep(Duration::from_secs(1));
-            cluster.psql(&database, sql);
-            holder.does("COMMIT");
-            backup.wait()
-        };
+        let during = |sql: &str| while_rows_are_read(cluster, &database, place.pgstow(&words), sql);
         let run = during("ALTER TYPE state RENAME VALUE 'open' TO 'pending'").assert_failure(Kind::Postgres);
         run.says("a value of the enum public.state was renamed while rows were read")
-            .says("hint: back up again");
+            .says("hint: do it again");
         assert_eq!(place.keys(), Vec::<String>::new());
         // No row of the snapshot has a value that was added later.
         // With this many in between, the server gives all of them new places.
@@ -212,6 +217,44 @@ fn a_value_of_an_enum_that_is_renamed_while_rows_are_read() {
         let renaming = "ALTER TYPE state RENAME VALUE 'pending' TO 'open'";
         let run = backup(&place, cluster, &database, "2", &[renaming]).assert_success();
         run.says("pg_dump begins again: a value of the enum public.state was renamed");
+        restores(&place, cluster, &database);
+    }
+}
+
+/// It writes a composite value with the attributes that its type has when the row is read.
+#[test]
+fn a_composite_type_that_gets_other_attributes_while_rows_are_read() {
+    for major in MAJORS {
+        let (cluster, place) = (Cluster::shared(major), Place::folder());
+        let database = cluster.create_database("composites");
+        cluster.psql(
+            &database,
+            &format!(
+                "CREATE TYPE inner_one AS (a int, b text, c int); CREATE TYPE unused AS (a int);
+                 CREATE TYPE outer_one AS (n int, i inner_one); CREATE DOMAIN few AS outer_one[];
+                 CREATE TABLE z AS SELECT ARRAY[ROW(1, ROW(1, 'x', 3))::outer_one]::few s
+                 FROM generate_series(1, 1000); {LONG_ROWS}"
+            ),
+        );
+        let url = cluster.url(&database);
+        let words = ["backup", "--no-encryption", "--readers", "1", &url];
+        let during = |sql: &str| while_rows_are_read(cluster, &database, place.pgstow(&words), sql);
+        // A row has as many attributes as before, and the value of another one in the place of each.
+        let moved = "ALTER TYPE inner_one DROP ATTRIBUTE b, ADD ATTRIBUTE d text";
+        let run = during(moved).assert_failure(Kind::Postgres);
+        run.says("the composite type public.inner_one got other attributes while rows were read");
+        assert_eq!(place.keys(), Vec::<String>::new());
+        let copy = cluster.url(&fresh("composites"));
+        let clone = place.pgstow(&["clone", &url, &copy]);
+        let moved = "ALTER TYPE inner_one DROP ATTRIBUTE d, ADD ATTRIBUTE b text";
+        let run = while_rows_are_read(cluster, &database, clone, moved).assert_failure(Kind::Postgres);
+        run.says("the composite type public.inner_one got other attributes");
+
+        during("ALTER TYPE inner_one RENAME ATTRIBUTE b TO bb").assert_success();
+        during("ALTER TYPE unused ADD ATTRIBUTE b text").assert_success();
+        let added = "ALTER TYPE inner_one ADD ATTRIBUTE e text";
+        let run = backup(&place, cluster, &database, "2", &[added]).assert_success();
+        run.says("pg_dump begins again: the composite type public.inner_one got other attributes");
         restores(&place, cluster, &database);
     }
 }
