@@ -1,7 +1,7 @@
 //! Whether backups go on: the newest whole backup of each name, its age, and whether it shrank.
 //!
-//! It reads one listing, and of each name the manifests of all backups that are young enough, or the newest two. It is the net under every schedule: a job that is dead
-//! reports nothing.
+//! It reads one listing of objects and one of unfinished uploads, and of each name the manifests of all backups that are
+//! young enough, or the newest two. It is the net under every schedule: a job that is dead reports nothing.
 
 use crate::error::{Error, Kind, Result};
 use crate::run::Run;
@@ -143,7 +143,9 @@ pub async fn status(options: &StatusOptions, run: &Run) -> Result<Status> {
 
 async fn look(options: &StatusOptions) -> Result<Status> {
     let store = options.location.open().await?;
-    let mut folders = contents::folders(&*store, &options.names).await?;
+    let (folders, unfinished) =
+        tokio::join!(contents::folders(&*store, &options.names), left_unfinished(&*store, options));
+    let mut folders = folders?;
     folders.retain(|folder| !folder.is_of_doctor());
     let (mut by_name, mut torn) = (Vec::new(), Vec::new());
     for of_name in folders.chunk_by(|a, b| a.place.name == b.place.name) {
@@ -151,6 +153,12 @@ async fn look(options: &StatusOptions) -> Result<Status> {
         match backups.collect::<Vec<Folder>>() {
             backups if backups.is_empty() => torn.extend(of_name.last().map(|last| last.place.clone())),
             backups => by_name.push(backups),
+        }
+    }
+    for place in unfinished {
+        let whole = by_name.iter().filter_map(|folders| folders.first()).map(|folder| &folder.place);
+        if !whole.chain(&torn).any(|known| known.name == place.name) {
+            torn.push(place);
         }
     }
     let there: Vec<Name> =
@@ -184,6 +192,23 @@ async fn look(options: &StatusOptions) -> Result<Status> {
         return Err(Error::new(Kind::Overdue, message).hint("check the store's URL"));
     }
     Ok(Status { names, how_to_forget: options.history.as_ref().map(History::how_to_forget) })
+}
+
+/// Backups, newest first within a name, that were begun longer ago than the newest backup may be old, and have an upload
+/// that has not ended: a younger one may be a first backup that is on its way. A key that may not list uploads sees none.
+async fn left_unfinished(store: &dyn Store, options: &StatusOptions) -> Vec<Place> {
+    let unfinished = store.unfinished(&contents::prefix(&options.names)).await.unwrap_or_else(|error| {
+        tracing::debug!("unfinished uploads cannot be listed: {error}");
+        Vec::new()
+    });
+    let now = Timestamp::now();
+    let is_left = |(place, object): &(Place, &str)| {
+        *object != contents::PROBE
+            && NamePattern::any(&options.names, &place.name)
+            && place.id.started_at().is_some_and(|begun| now.since(begun) > options.max_age)
+    };
+    let uploads = unfinished.iter().filter_map(|upload| Place::of_object(&upload.key));
+    uploads.rev().filter(is_left).map(|(place, _)| place).collect()
 }
 
 /// The names that had backups before, and have none now, if that is to be compared.

@@ -6,7 +6,7 @@ use super::fitting::FittingWords;
 use super::monitoring::MonitoringWords;
 use super::neon::NeonWords;
 use super::shared::{OpenWords, SelectWords, ServerWords, StoreWords, TableWords};
-use super::values::{duration, number};
+use super::values::{duration, lock_wait, number};
 use clap::Args;
 use std::ffi::OsString;
 use std::time::Duration;
@@ -37,6 +37,19 @@ pub struct RestoreWords {
     /// definitions are statements of the backup, and run with the rights of the role that connects.
     #[arg(long, env = "PGSTOW_CREATE_TABLES", hide_short_help = true)]
     pub create_tables: bool,
+    /// With --into, how long to wait for a lock on a table or a row; 0s is no limit
+    ///
+    /// With --truncate, readers of the table wait meanwhile, too. Nothing is changed if the time is over.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        default_value = "30s",
+        env = "PGSTOW_LOCK_WAIT_TIMEOUT",
+        value_parser = lock_wait,
+        help_heading = "PostgreSQL",
+        hide_short_help = true
+    )]
+    pub lock_wait_timeout: Duration,
     /// Write the backup to the stdin of this command instead
     ///
     /// It gets the last bytes only after every checksum was verified.

@@ -129,13 +129,15 @@ fn say_what_is_left_out(found: &Databases, run: &Run) {
         run.say(format!("skipped, as --exclude says: {}", excluded.join(", ")));
     }
     for name in templates {
-        run.say(format!("{name} is left out: it is a template; give its own URL to back it up"));
+        tracing::warn!(
+            "{name} is left out: it is a template; back it up with its own URL, or add it to --exclude"
+        );
     }
     for name in of_service {
         run.say(format!("{name} is left out: it belongs to the service"));
     }
     for name in closed {
-        run.say(format!("{name} is left out: it allows no connections"));
+        tracing::warn!("{name} is left out: it allows no connections; allow them, or add it to --exclude");
     }
     for name in invalid {
         tracing::warn!("{name} is left out: it is invalid, as DROP DATABASE was interrupted; drop it again");

@@ -22,12 +22,12 @@ pub use change::{
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::{ConnInfo, PasswordCommand};
 pub use failure::{Constraint, Situation};
-pub use process::{ChildInput, ChildOutput, Environment, Program, Secret, all_reaped};
+pub use process::{ChildInput, ChildOutput, Environment, Program, REPORT, Secret, all_reaped};
 pub use server::{
     Backend, Changes, Checkpoints, Cluster, FoundTable, Heap, KNOWS_PAGE_RANGES, Locale, Moment, Presets,
-    Reference, Server, TargetFacts, Types, Unreachable, Unreadable, WantedTable, databases, exclusive_locks,
-    extensions, first_names, heaps, managed, patterns, refuse_shared_backends, refuse_standby,
-    waits_too_long,
+    Reference, Referring, Server, TargetFacts, Types, Unreachable, Unreadable, WantedTable, databases,
+    exclusive_locks, extensions, first_names, heaps, lock_holders, managed, patterns, refuse_shared_backends,
+    refuse_standby, waits_too_long,
 };
 pub use sql::{LONGEST_NAME, identifier, literal, masked};
 pub use tools::{

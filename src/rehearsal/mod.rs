@@ -273,6 +273,7 @@ impl RehearsalRun<'_> {
         fitting.skip_refresh = self.front.is_some();
         fitting.search_path.clone_from(&self.how.search_path);
         self.ready.request.fitting.options = self.options();
+        self.ready.request.fitting.trial = true;
         let (ready, run) = (&self.ready, self.run);
         run.say(format!("restoring {} into {}", ready.reader.place(), target.called()));
         let started = Instant::now();

@@ -70,7 +70,9 @@ impl Rehearsed {
         if let Some(proof) = self.proof.as_ref().filter(|_| self.is_proven()) {
             said.push_str(&format!("; proven: {}", proof.said()));
         }
-        for kind in ["sequence", "extension", "constraint", "index"] {
+        // If nothing was compared, there is nothing to count.
+        let kinds = ["sequence", "extension", "constraint", "index"];
+        for kind in kinds.into_iter().filter(|_| !self.objects.is_empty()) {
             let found: usize =
                 self.objects.iter().filter(|(name, _)| name.ends_with(kind)).map(|(_, count)| count).sum();
             said.push_str(&format!(", {}", count(found, kind)));

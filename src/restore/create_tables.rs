@@ -7,7 +7,7 @@
 use super::into::{Appended, IntoOptions, held, load};
 use super::load::stream::in_order_of_need;
 use super::occupied::lacking;
-use super::prepare::{as_meant, client_for};
+use super::prepare::{as_meant, client_for, waiting_at_most};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
@@ -27,7 +27,7 @@ use std::time::Instant;
 /// changed then.
 pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     let started = Instant::now();
-    let IntoOptions { selection, tables: patterns, target, search_path, clients, .. } = options;
+    let IntoOptions { selection, tables: patterns, target, lock_wait, search_path, clients, .. } = options;
     let database = target.target_name()?.to_string();
     let mut reader = run.or(BackupReader::find(selection)).await?;
     let whole = run.or(excerpt::inventory(&reader)).await?;
@@ -49,7 +49,8 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     run.say(format!("creating {} in {database} as in {}", labels.join(", "), reader.place()));
     // Default privileges here would give others more than the backup does.
     let meant = as_meant(&front.with_exclusions_in_partitions(), search_path.as_deref(), server.version());
-    reader.narrow(chosen.only(&meant.enclosed(ASIDE, BACK)));
+    let first = format!("{}{ASIDE}", waiting_at_most(lock_wait));
+    reader.narrow(chosen.only(&meant.enclosed(&first, BACK)));
     let following = run.follow(&reader.progress);
     let loading = load(&reader, client, psql.conn());
     run.step("fill", run.or(async { loading.await.map_err(explained) })).await?;
@@ -118,7 +119,7 @@ fn refuse_without_public(front: &Preamble, taken: &Taken, database: &str) -> Res
 /// What helps if the database refuses what is created.
 fn explained(error: Error) -> Error {
     let advice = match error.situation() {
-        Some(Situation::RoleMissing) => return error.hint("nothing was changed"),
+        Some(Situation::RoleMissing | Situation::LockTimeout) => return error.hint("nothing was changed"),
         Some(Situation::ExtensionDenied) => {
             "create the extension first, as a superuser or as the service allows it, or connect as a superuser"
         }

@@ -4,7 +4,7 @@
 
 use super::live_rows::{self, LiveTable};
 use super::load::stream::{AT_ONCE, BETWEEN};
-use super::prepare::{as_meant, by_need, client_for};
+use super::prepare::{as_meant, by_need, client_for, waiting_at_most};
 use crate::archive::{EntryKind, Pattern, Preamble, TableName, TocEntry, qualified};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::{Client, Clients, Search};
@@ -20,7 +20,9 @@ use crate::stored::names::Place;
 use crate::stored::opened::BackupSelection;
 use crate::stored::reader::BackupReader;
 use crate::units::{age, count};
+use indicatif::HumanCount;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncWriteExt, BufReader};
 
@@ -39,6 +41,8 @@ pub struct IntoOptions {
     pub create: bool,
     /// Whether nobody has to be asked.
     pub yes: bool,
+    /// How long a lock is waited for; 0 is no limit.
+    pub lock_wait: Duration,
     /// In which schemas functions find what they name without one, as `search_path` lists them.
     pub search_path: Option<String>,
     /// Where to look for PostgreSQL's programs.
@@ -55,10 +59,26 @@ pub struct Appended {
     pub truncated: bool,
     /// Whether its tables were created.
     pub created: bool,
-    /// The tables of the backup, and how many rows each had.
+    /// The tables of the backup, and how many rows each was given.
     pub tables: Vec<(String, u64)>,
     /// How long it took.
     pub took: Duration,
+}
+
+impl Appended {
+    /// That it is done, of this many rows.
+    fn said(&self, all: u64) -> String {
+        let rows = self.tables.iter().map(|(_, rows)| rows).sum::<u64>();
+        format!(
+            "{} {} in {}: {}{}, {}; all digests verified",
+            if self.truncated { "replaced the rows of" } else { "appended to" },
+            count(self.tables.len(), "table"),
+            self.database,
+            if rows < all { format!("{} of ", HumanCount(rows)) } else { String::new() },
+            count(all, "row"),
+            age(self.took)
+        )
+    }
 }
 
 /// Appends the rows of chosen tables to the tables of the same names in a database: all rows, or none.
@@ -67,8 +87,7 @@ pub struct Appended {
 /// `Kind::Postgres` if a table does not exist there, or its columns do not fit; nothing has changed then.
 pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let started = Instant::now();
-    let IntoOptions { selection, tables: patterns, target, truncate, yes, search_path, clients, .. } =
-        options;
+    let IntoOptions { selection, tables: patterns, target, truncate, lock_wait, .. } = options;
     let database = target.target_name()?.to_string();
     let mut reader = run.or(BackupReader::find(selection)).await?;
     let chosen = excerpt::choose(run.or(excerpt::inventory(&reader)).await?, &patterns, true)?;
@@ -79,7 +98,7 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     // As far as foreign keys do not say otherwise.
     let front = by_need(&front).unwrap_or(front).keep(has_rows);
 
-    let clients = run.or(Clients::find(&clients)).await?;
+    let clients = run.or(Clients::find(&options.clients)).await?;
     let psql = Psql::new(clients.newest()?, &target);
     let (server, _lock) = run.or(held(&psql, &database)).await?;
     let client = client_for(&front, &clients, server.version())?;
@@ -90,49 +109,51 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
         false => (front, found),
     };
     let mut chosen = chosen.only(&front);
-    let counts = counts(&chosen)?;
+    let mut counts = counts(&chosen)?;
 
     let tables = live_tables(&front, &found, &chosen);
-    match truncate {
-        true => live_rows::agree_to_empty(&tables, &psql, reader.place(), yes, run).await?,
-        false => {
-            let looking = async {
-                live_rows::warn(&tables, &psql, reader.place()).await;
-                Ok(())
-            };
-            run.or(looking).await?;
-        }
+    let emptied = truncate.then(|| live_rows::whole_tables(&tables, &patterns)).transpose()?;
+    if truncate {
+        live_rows::agree_to_empty(&tables, &psql, reader.place(), options.yes, run).await?;
+    } else {
+        let looking = async {
+            live_rows::warn(&tables, &psql, reader.place()).await;
+            Ok(())
+        };
+        run.or(looking).await?;
     }
 
-    let Order { order, deferred } = order(&front, &found)?;
-    let numbers: HashMap<i32, usize> = order.into_iter().zip(1..).collect();
+    let Order { numbers, deferred } = order(&front, &found)?;
     let number = |id: i32| numbers.get(&id).copied().unwrap_or_default();
     chosen.blocks.sort_by_key(|block| number(block.dump_id));
     let ordered = front.in_order(|entry| number(entry.dump_id()));
-    let appending =
-        as_meant(&appending(&ordered, truncate, deferred), search_path.as_deref(), server.version());
+    let appending = appending(&ordered, emptied.as_deref(), deferred);
+    let appending = as_meant(&appending, options.search_path.as_deref(), server.version());
+    let appending = appending.enclosed(&waiting_at_most(lock_wait), &live_rows::counting(&tables));
     reader.narrow(chosen.only(&appending));
     run.say(announced(&tables, &database, reader.place(), truncate));
     let following = run.follow(&reader.progress);
     let loading = load(&reader, client, psql.conn());
-    let filling = async { loading.await.map_err(|error| live_rows::explained(error, truncate, &found)) };
-    run.step("fill", run.or(filling)).await?;
+    let filling = async {
+        let error = match loading.await {
+            Ok(reports) => return Ok(reports),
+            Err(error) => live_rows::explained(error, truncate, &found),
+        };
+        Err(live_rows::with_lock_holders(error, &tables, &psql, truncate, lock_wait).await)
+    };
+    let reports = run.step("fill", run.or(filling)).await?;
     drop(following);
-    let rows = counts.iter().map(|(_, rows)| rows).sum::<u64>();
+    let came = counts.iter().map(|(_, rows)| rows).sum::<u64>();
+    live_rows::take_off_left_out(&mut counts, &tables, &reports);
     let took = started.elapsed();
-    let whence = if truncate { "replaced the rows of" } else { "appended to" };
-    run.say(format!(
-        "{whence} {} in {database}: {}, {}; all digests verified",
-        count(counts.len(), "table"),
-        count(rows, "row"),
-        age(took)
-    ));
+    let appended = Appended { reader, database, truncated: truncate, created: false, tables: counts, took };
+    run.say(appended.said(came));
     let set: Vec<&str> = found.iter().flat_map(|table| &table.sequences).map(String::as_str).collect();
     if !set.is_empty() {
         run.say("the tables' sequences are unchanged; this sets those past the new rows that are not:");
         set.iter().for_each(|statement| run.say(format!("  {statement}")));
     }
-    Ok(Appended { reader, database, truncated: truncate, created: false, tables: counts, took })
+    Ok(appended)
 }
 
 /// Looks at the server, and keeps other restores away from the database until the rows are in it: two that append would
@@ -216,8 +237,8 @@ async fn check(psql: &Psql, front: &Preamble, database: &str) -> Result<Vec<Foun
 
 /// In which order rows are appended.
 struct Order {
-    /// The entries' dump ids.
-    order: Vec<i32>,
+    /// The entries' places, from 1, by their dump ids.
+    numbers: HashMap<i32, usize>,
     /// Whether foreign keys are checked at the end only.
     deferred: bool,
 }
@@ -234,7 +255,8 @@ fn order(front: &Preamble, found: &[FoundTable]) -> Result<Order> {
         ),
     };
     let ids: Vec<i32> = front.toc.with_data().map(TocEntry::dump_id).collect();
-    Ok(Order { order: numbers.into_iter().filter_map(|number| ids.get(number).copied()).collect(), deferred })
+    let order = numbers.into_iter().filter_map(|number| ids.get(number).copied());
+    Ok(Order { numbers: order.zip(1..).collect(), deferred })
 }
 
 /// The tables' numbers, each after those that it refers to by what counts; or those for which there is no such order.
@@ -355,16 +377,19 @@ fn fitting(wanted: &WantedTable, found: Option<FoundTable>, database: &str) -> R
     Ok(found)
 }
 
-/// The same archive with our own statements only; the first may defer constraints, and empty the tables.
-fn appending(front: &Preamble, truncate: bool, deferred: bool) -> Preamble {
+/// The same archive with our own statements only; the first may defer constraints, and empty the tables with those that
+/// their rows are also in.
+fn appending(front: &Preamble, emptied: Option<&[[String; 2]]>, deferred: bool) -> Preamble {
     let mut first = if deferred { b"SET CONSTRAINTS ALL DEFERRED;\n".to_vec() } else { Vec::new() };
-    if truncate {
+    if let Some(whole) = emptied {
         // Rows that go through a partitioned table may come to lie in any partition that it has now.
         let names = front.toc.with_data().map(|entry| {
             let (schema, name) = destination(entry);
             let only: &[u8] = if entry.passes_root() { b"" } else { b"ONLY " };
             [only, &qualified(&schema, &name)].concat()
         });
+        let names =
+            names.chain(whole.iter().map(|[schema, name]| qualified(schema.as_bytes(), name.as_bytes())));
         first.extend([b"TRUNCATE ", names.collect::<Vec<_>>().join(&b", "[..]).as_slice(), b";\n"].concat());
     }
     front.with(|entry| match entry.kind() {
@@ -379,15 +404,17 @@ fn appending(front: &Preamble, truncate: bool, deferred: bool) -> Preamble {
     })
 }
 
-/// Feeds one `pg_restore`, which commits only if it gets the end of the stream: after every digest was verified.
-pub(super) async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo) -> Result<()> {
+/// Feeds one `pg_restore`, which commits only if it gets the end of the stream: after every digest was verified. Returns
+/// what our own SQL reported.
+pub(super) async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo) -> Result<Vec<String>> {
+    let options = PgRestoreOptions::default();
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
         reader.stream(&mut near).await?;
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))
     };
     let load = async {
-        let mut pg_restore = pg_restore(client, conn, &PgRestoreOptions::default(), Atomicity::Whole).await?;
+        let mut pg_restore = pg_restore(client, conn, &options, Atomicity::Whole).await?;
         let mut archive = BufReader::with_capacity(AT_ONCE, far);
         let fed = tokio::io::copy_buf(&mut archive, &mut pg_restore).await;
         // When pg_restore has died, its own words say more than "broken pipe".
@@ -396,5 +423,5 @@ pub(super) async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo
         Ok(())
     };
     tokio::try_join!(stream, load)?;
-    Ok(())
+    Ok(std::mem::take(&mut *options.reports.lock().unwrap_or_else(PoisonError::into_inner)))
 }

@@ -2,10 +2,14 @@
 
 use crate::archive::{Pattern, Preamble, TableName, TocEntry};
 use crate::error::{Error, Result};
-use crate::postgres::{Constraint, FoundTable, Psql, Situation, identifier};
+use crate::postgres::{Constraint, FoundTable, Psql, REPORT, Referring, Situation, identifier, lock_holders};
 use crate::run::Run;
 use crate::stored::names::Place;
+use crate::units::count;
+use indicatif::HumanCount;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A table that rows are meant for.
 pub(super) struct LiveTable<'a> {
@@ -102,7 +106,7 @@ fn refuse_ambiguous(pattern: &Pattern, front: &Preamble) -> Result<()> {
 /// Asks whether tables may be emptied that have no rows in the backup; if nobody can be asked, `--yes` has to say it.
 ///
 /// # Errors
-/// `Kind::Usage` if they may not, `Kind::Postgres` if other tables refer to them.
+/// `Kind::Usage` if they may not.
 pub(super) async fn agree_to_empty(
     tables: &[LiveTable<'_>],
     psql: &Psql,
@@ -110,18 +114,20 @@ pub(super) async fn agree_to_empty(
     yes: bool,
     run: &Run,
 ) -> Result<()> {
-    refuse_referred(tables)?;
     warn_of_triggers(tables);
     let empty: Vec<&LiveTable<'_>> = tables.iter().filter(|table| table.coming == 0).collect();
     if empty.is_empty() || yes {
         return Ok(());
     }
     let lost = match run.or(occupied(&empty, psql)).await {
-        // Whoever may only empty and fill it cannot know, nor if the server finds no plan for the question.
+        // Whoever may only empty and fill it cannot know, nor if the server finds no plan for the question, or another
+        // session has locked it.
         Err(error)
             if matches!(
                 error.situation(),
-                Some(Situation::PermissionDenied | Situation::ObjectMissingInFunction)
+                Some(
+                    Situation::PermissionDenied | Situation::ObjectMissingInFunction | Situation::LockTimeout
+                )
             ) =>
         {
             empty
@@ -142,16 +148,42 @@ pub(super) async fn agree_to_empty(
     }
 }
 
-/// The server empties no table that others refer to, unless they are emptied with it.
-fn refuse_referred(tables: &[LiveTable<'_>]) -> Result<()> {
-    let chosen = |name: &[String; 2]| tables.iter().any(|table| table.found.name == *name);
-    let mut referred =
-        tables.iter().flat_map(|table| table.found.referred_by.iter().map(move |by| (table, by)));
-    let Some((table, by)) = referred.find(|(_, by)| !chosen(by)) else { return Ok(()) };
-    let (table, by) = (table.label(), by.join("."));
-    Err(Error::postgres(format!("{by} refers to {table}, which can be emptied only together with it"))
-        .hint(format!("replace the rows of both: --table {table} --table {by} --truncate"))
-        .hint("if one of them is partitioned, empty both yourself in one TRUNCATE, and leave --truncate out"))
+/// The partitioned tables to be emptied with these: they refer to them, and all of their partitions are among them.
+///
+/// # Errors
+/// `Kind::Postgres` if other tables refer to them: the server empties no table without those.
+pub(super) fn whole_tables(tables: &[LiveTable<'_>], patterns: &[Pattern]) -> Result<Vec<[String; 2]>> {
+    let is_chosen = |name: &[String; 2]| tables.iter().any(|table| table.found.name == *name);
+    let referring = tables.iter().flat_map(|table| table.found.referred_by.iter().map(move |by| (table, by)));
+    let (mut whole, mut others) = (Vec::new(), Vec::new());
+    for (table, by) in referring.filter(|(_, by)| !is_chosen(&by.name)) {
+        match &by.parts {
+            Some(parts) if parts.iter().all(is_chosen) => whole.push(by.name.clone()),
+            _ => others.push((table, by)),
+        }
+    }
+    // A partitioned table before its partitions, which refer to the same.
+    let parts = |by: &Referring| by.parts.as_ref().map_or(0, |parts| parts.len() + 1);
+    let Some((table, by)) = others.into_iter().min_by_key(|(_, by)| Reverse(parts(by))) else {
+        return Ok(whole);
+    };
+    let (table, [schema, name]) = (table.label(), by.name.each_ref().map(String::as_bytes));
+    let other = TableName { schema, name };
+    let refused = format!("{} refers to {table}, which can be emptied only together with it", other.label());
+    let error = Error::postgres(refused);
+    if patterns.iter().any(|pattern| pattern.matches(schema, name)) {
+        let lacking = by.parts.iter().flatten().filter(|part| !is_chosen(part));
+        let lacking: Vec<String> = lacking.map(|part| part.join(".")).collect();
+        let lacking = if lacking.is_empty() { other.label() } else { lacking.join(", ") };
+        return Err(error
+            .hint(format!("the backup has no rows of {lacking}: empty the tables yourself in one TRUNCATE, and leave --truncate out")));
+    }
+    let typed: Vec<String> = patterns.iter().map(|pattern| format!("--table {pattern}")).collect();
+    Err(error.hint(format!(
+        "replace the rows of both: {} --table {} --truncate",
+        typed.join(" "),
+        other.pattern()
+    )))
 }
 
 fn empty_in<'a>(tables: impl Iterator<Item = &'a LiveTable<'a>>, from: &Place) -> String {
@@ -171,8 +203,12 @@ async fn occupied<'t, 'a>(tables: &[&'t LiveTable<'a>], psql: &Psql) -> Result<V
     };
     let questions: Vec<String> = tables.iter().map(exists).collect();
     // Not as arguments of a function, which has at most 100.
-    let answers: Vec<bool> =
-        psql.query(&format!("SELECT to_json(ARRAY[{}]::bool[]);", questions.join(", "))).await?;
+    let answers: Vec<bool> = psql
+        .query(&format!(
+            "SET LOCAL lock_timeout = '5s';\nSELECT to_json(ARRAY[{}]::bool[]);",
+            questions.join(", ")
+        ))
+        .await?;
     Ok(tables.iter().zip(answers).filter_map(|(table, has_rows)| has_rows.then_some(*table)).collect())
 }
 
@@ -193,6 +229,72 @@ fn warn_of_triggers(tables: &[LiveTable<'_>]) {
     }
 }
 
+/// SQL that reports how many rows this transaction has put into tables whose triggers may leave some out: `pg_restore` does
+/// not pass on what the server counts. Nothing is reported of a table that cannot be read.
+pub(super) fn counting(tables: &[LiveTable<'_>]) -> String {
+    let counted = |table: &LiveTable<'_>| {
+        let oid = table.found.oid;
+        format!(
+            "DO $$ DECLARE rows int8; BEGIN
+               EXECUTE 'SELECT pg_catalog.count(*) FROM ' || {oid}::pg_catalog.regclass
+                 || ' WHERE xmin = (pg_catalog.txid_current() % 4294967296)::text::xid' INTO rows;
+               RAISE WARNING '{REPORT}{oid} %', rows;
+             EXCEPTION WHEN OTHERS THEN NULL; END $$;\n"
+        )
+    };
+    with_triggers(tables).map(counted).collect()
+}
+
+fn with_triggers<'t, 'a>(tables: &'t [LiveTable<'a>]) -> impl Iterator<Item = &'t LiveTable<'a>> {
+    tables.iter().filter(|table| !table.found.triggers.is_empty())
+}
+
+/// Takes off the rows that triggers have left out, and says so.
+pub(super) fn take_off_left_out(counts: &mut [(String, u64)], tables: &[LiveTable<'_>], reports: &[String]) {
+    let numbers = |report: &String| {
+        let (oid, rows) = report.split_once(' ')?;
+        Some((oid.parse::<u32>().ok()?, rows.parse::<u64>().ok()?))
+    };
+    for (oid, rows) in reports.iter().filter_map(numbers) {
+        let reported = with_triggers(tables).find(|table| table.found.oid == oid && rows < table.coming);
+        let Some(table) = reported else { continue };
+        let (label, all) = (table.label(), count(table.coming, "row"));
+        tracing::warn!(
+            "{label} has {} of {all} of the backup: its triggers left out the others, or put them elsewhere",
+            HumanCount(rows)
+        );
+        counts.iter_mut().filter(|(name, _)| *name == label).for_each(|(_, counted)| *counted = rows);
+    }
+}
+
+/// Names who holds the lock that was waited for too long, as far as the server still knows.
+pub(super) async fn with_lock_holders(
+    error: Error,
+    tables: &[LiveTable<'_>],
+    psql: &Psql,
+    truncated: bool,
+    waited: Duration,
+) -> Error {
+    if error.situation() != Some(Situation::LockTimeout) {
+        return error;
+    }
+    let names: Vec<&[String; 2]> = tables.iter().map(|table| &table.found.name).collect();
+    // As the role that logs in, which sees what its own sessions do.
+    let holders = lock_holders(&psql.in_role(None), &names, truncated).await;
+    let quietly = |error: &Error| tracing::debug!("who holds the lock is not known: {error}");
+    let holders = holders.inspect_err(quietly).unwrap_or_default().join("; ");
+    let held = if holders.is_empty() {
+        "another session holds it".into()
+    } else {
+        format!("it is held on {holders}")
+    };
+    let waited = humantime::format_duration(waited);
+    Error::postgres(format!("waited {waited} for a lock, and gave up: {held}; nothing was changed"))
+        .in_situation(Situation::LockTimeout)
+        .because(error)
+        .hint("end that session, try again later, or raise --lock-wait-timeout")
+}
+
 /// What helps if rows are refused.
 pub(super) fn explained(error: Error, truncated: bool, found: &[FoundTable]) -> Error {
     match error.situation() {
@@ -211,7 +313,8 @@ pub(super) fn explained(error: Error, truncated: bool, found: &[FoundTable]) -> 
         ),
         Some(Situation::RowSecurity) => error
             .without_hints()
-            .hint("connect as the table's owner, a superuser or a role with BYPASSRLS: row security holds rows back"),
+            .hint("connect as a superuser or a role with BYPASSRLS: row security holds rows back")
+            .hint("the table's owner may, too, unless the table has FORCE ROW LEVEL SECURITY: ALTER TABLE … NO FORCE ROW LEVEL SECURITY"),
         Some(Situation::Deadlock) => {
             error.without_hints().hint("another session was in the way, and nothing was changed: try again")
         }
@@ -247,6 +350,7 @@ mod tests {
             let error = Error::postgres("no").hint("--owner ROLE, --jobs 1").in_situation(situation);
             let hints = explained(error, false, &[]).hints().concat();
             assert!(!hints.is_empty() && !hints.contains("--owner") && !hints.contains("--jobs"), "{hints}");
+            assert_eq!(situation == Situation::RowSecurity, hints.contains("NO FORCE ROW LEVEL SECURITY"));
         }
     }
 }

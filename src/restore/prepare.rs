@@ -10,6 +10,7 @@ use crate::postgres::restore::Atomicity;
 use crate::postgres::{ASIDE, BACK, Locale, TIMESCALEDB_RESTORING, Target, sessions};
 use crate::sql::{replaced, without_notes};
 use std::collections::HashSet;
+use std::time::Duration;
 
 /// Chooses the client that reads the archive and fits the target, fits the archive to it, and makes the
 /// database it asks for.
@@ -162,6 +163,11 @@ pub fn as_meant(front: &Preamble, search_path: Option<&str>, server: Version) ->
             None => entry.clone(),
         },
     })
+}
+
+/// SQL that limits how long a transaction waits for each lock; as for `pg_dump`, 0 is no limit.
+pub fn waiting_at_most(longest: Duration) -> String {
+    format!("SET LOCAL lock_timeout = {};\n", longest.as_millis())
 }
 
 /// Since this major a sequence may be unlogged. Before, all are logged; of one for the identity of an unlogged table `pg_dump`

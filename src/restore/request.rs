@@ -61,6 +61,8 @@ pub struct Fitting {
     pub owner: Option<String>,
     /// What kind of server it is.
     pub profile: Profile,
+    /// Whether it is a trial, which has no flags for any of this.
+    pub trial: bool,
     /// Whether materialized views stay empty.
     pub skip_refresh: bool,
     /// In which schemas functions find what they name without one, as `search_path` lists them.

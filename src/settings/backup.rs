@@ -1,7 +1,7 @@
 //! The settings of `pgstow backup`.
 
 use super::environment::{explain_empty, is_blank, variable};
-use super::{command, keeping, lines, lines_of_patterns, name, neon_source, server, sessions, writing};
+use super::{command, keeping, keys, lines, lines_of_patterns, name, neon_source, server, sessions, writing};
 use crate::cli::BackupWords;
 use crate::dump::request::{DumpRequest, Producer, ShrinkLimits, StreamRequest};
 use crate::error::{Error, Result};
@@ -41,6 +41,7 @@ impl Backup {
     /// Checks the words of `pgstow backup`.
     pub fn read(words: BackupWords) -> Result<Self> {
         let writing = writing(&words.writing, words.trust.require_signature)?;
+        keys::refuse_other_pair(writing.signing.as_ref(), &words.trust)?;
         let keeping = || keeping(&words.keep, writing.destinations.clone(), &words.trust);
         let prune = words.prune.then(keeping).transpose()?;
         Ok(Self { what: What::read(words)?, writing, prune })

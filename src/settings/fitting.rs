@@ -37,7 +37,7 @@ pub(super) fn fitting(words: FittingWords) -> Result<Fitting> {
         TargetProfile::Managed => Profile::Managed,
     };
     let search_path = search_path(words.search_path)?;
-    Ok(Fitting { options, roles, map, owner: words.owner, profile, skip_refresh, search_path })
+    Ok(Fitting { options, roles, map, owner: words.owner, profile, trial: false, skip_refresh, search_path })
 }
 
 /// Checks the schemas that functions find names in.

@@ -162,6 +162,13 @@ pub(super) fn signing_key(file: Option<&Path>, is_required: bool) -> Result<Opti
     text.map(|text| SigningKey::parse(text.expose_secret(), password)).transpose()
 }
 
+/// Refuses a signing key if the verification keys that are given with it would refuse what it signs.
+pub(super) fn refuse_other_pair(signing: Option<&SigningKey>, trust: &TrustWords) -> Result<()> {
+    // Who only writes need not give one.
+    let Some(signing) = signing.filter(|_| !trust.verify_key.is_empty()) else { return Ok(()) };
+    verify_keys(trust)?.map_or(Ok(()), |keys| signing.fits(&keys))
+}
+
 /// Whose signatures are believed; nobody given is an error if signatures are required.
 pub(super) fn verify_keys(words: &TrustWords) -> Result<Option<VerifyKeys>> {
     let given: Vec<&str> = words.verify_key.iter().flat_map(|text| named_keys(text)).collect();

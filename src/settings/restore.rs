@@ -160,6 +160,7 @@ fn into_tables(words: RestoreWords, url: &str) -> Result<IntoOptions> {
         truncate: words.truncate,
         create: words.create_tables,
         yes: words.yes,
+        lock_wait: words.lock_wait_timeout,
         search_path: search_path(words.fitting.search_path)?,
         clients,
     })

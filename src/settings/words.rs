@@ -113,6 +113,9 @@ fn check_companions(words: &Words) -> Result<()> {
             if words.given.contains("create_tables") && restore.into.is_none() {
                 return Err(Error::usage("--create-tables needs --into"));
             }
+            if words.typed.contains("lock_wait_timeout") && restore.into.is_none() {
+                return Err(Error::usage("--lock-wait-timeout needs --into"));
+            }
             if words.given.contains("keep_old") && !restore.swap {
                 return Err(Error::usage("--keep-old needs --swap"));
             }

@@ -56,6 +56,17 @@ impl SigningKey {
             .map_err(|e| Error::settings("the signing key has no public side").because(e.to_string()))
     }
 
+    /// Checks that one of these keys accepts what this one signs.
+    pub fn fits(&self, keys: &VerifyKeys) -> Result<()> {
+        let probe = b"pgstow";
+        let signature = self.sign(Signed::Probe, probe, "pgstow")?;
+        keys.verify(Signed::Probe, probe, &signature).map_err(|_| {
+            Error::settings("the verification key does not accept what the signing key signs").hint(
+                "they are not of one pair: give the RW… line that `pgstow keygen --signing` printed with this key",
+            )
+        })
+    }
+
     /// The detached signature of a document, as the text of a `.minisig` file.
     pub fn sign(&self, what: Signed, bytes: &[u8], trusted_comment: &str) -> Result<String> {
         let comment = format!("pgstow {what} signature");

@@ -147,7 +147,7 @@ impl Story {
         let (_, another) = signing_keys();
         let doctor = self.pgstow(&["doctor"]).env("PGSTOW_STORE", empty.url());
         let doctor = doctor.env("PGSTOW_SIGNING_KEY", &self.signing_key).env("PGSTOW_VERIFY_KEY", another);
-        let run = doctor.fails(Kind::Verify);
+        let run = doctor.fails(Kind::Settings);
         run.json();
         let text = run.text().replace(&Keys::shared().recipient, "age1ypx…");
         self.documents.insert("doctor", text);

@@ -7,3 +7,4 @@ mod into;
 mod printed;
 mod restored;
 mod scene;
+mod triggers;

@@ -182,7 +182,11 @@ const TABLE: &[(S, &str)] = &[
          that logs in, or GRANT SELECT ON LARGE OBJECT … TO it",
     ),
     (S::DatabaseInUse, "other sessions are connected to the database; end them first"),
-    (S::HasSubscriptions, "drop its subscriptions first, with DROP SUBSCRIPTION in that database"),
+    (
+        S::HasSubscriptions,
+        "drop its subscriptions first, with DROP SUBSCRIPTION in that database; in a copy after ALTER SUBSCRIPTION … DISABLE and \
+         ALTER SUBSCRIPTION … SET (slot_name = NONE), or the original's slot on the publisher is dropped",
+    ),
     (
         S::UserUnnamed,
         "PostgreSQL runs only as a user that has a name in /etc/passwd: give it one, install libnss-wrapper, or verify on a \

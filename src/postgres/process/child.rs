@@ -16,7 +16,7 @@ use crate::error::{Error, Kind, Result};
 use super::attendance::{Attendance, Watcher};
 use super::patience::{PIPE, Patient};
 use super::secret::Secret;
-use super::stderr::{Manner, Stderr};
+use super::stderr::{Manner, Reports, Stderr};
 use crate::postgres::failure::Failure;
 
 /// How long a child may take to end after it was told to; `pg_dump` cancels its query in that time.
@@ -41,10 +41,12 @@ impl Running {
         manner: Manner,
         secrets: Vec<Secret>,
         watcher: Option<Watcher>,
+        reports: Reports,
     ) -> std::io::Result<Box<Self>> {
         let mut child = command.process_group(0).kill_on_drop(true).spawn()?;
         let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
-        let stderr = child.stderr.take().map(|stderr| Stderr::drain(stderr, &name, manner, secrets));
+        let stderr = child.stderr.take();
+        let stderr = stderr.map(|stderr| Stderr::drain(stderr, &name, manner, secrets, reports));
         let attendance = Attendance::new(watcher, &name);
         Ok(Box::new(Self { child: Some(child), group, name, stderr, attendance }))
     }

@@ -24,4 +24,5 @@ pub use patience::Patient;
 pub use pipes::{ChildInput, ChildOutput};
 pub use program::Program;
 pub use secret::Secret;
+pub use stderr::{REPORT, Reports};
 pub use user::User;

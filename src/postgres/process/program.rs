@@ -17,7 +17,7 @@ use super::child::Running;
 use super::environment::is_of_libpq;
 use super::pipes::{ChildInput, ChildOutput};
 use super::secret::Secret;
-use super::stderr::Manner;
+use super::stderr::{Manner, Reports};
 use super::user::User;
 use crate::postgres::failure::Failure;
 
@@ -37,6 +37,7 @@ pub struct Program {
     folder: Option<PathBuf>,
     manner: Manner,
     watcher: Option<Watcher>,
+    reports: Reports,
     /// Whether it is the user's own command.
     own: bool,
 }
@@ -54,6 +55,7 @@ impl Program {
             folder: None,
             manner: Manner::Silent,
             watcher: None,
+            reports: Reports::default(),
             own: false,
         }
     }
@@ -154,6 +156,13 @@ impl Program {
         self
     }
 
+    /// Collects there what our own SQL reports.
+    #[must_use]
+    pub fn reports(mut self, reports: Reports) -> Self {
+        self.reports = reports;
+        self
+    }
+
     /// Takes an error that it reports for a failure, although it went on and succeeded.
     #[must_use]
     pub fn strict(mut self) -> Self {
@@ -247,7 +256,8 @@ impl Program {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        Running::start(command, name, self.manner, self.secrets, self.watcher).map_err(|error| {
+        let running = Running::start(command, name, self.manner, self.secrets, self.watcher, self.reports);
+        running.map_err(|error| {
             let kind = if self.own { Kind::Command } else { Kind::Settings };
             Error::new(kind, format!("cannot start {}: {error}", self.path.display())).because(error)
         })

@@ -22,6 +22,11 @@ const LINE_BYTES: usize = 8 * 1024;
 const PASSED_ON: usize = 20;
 /// They are said once in a run, and stay those of this room: they may have names and values of the database in them.
 const SAID: &str = "pgstow::postgres::once";
+/// A warning that begins so is raised by our own SQL, and is for us.
+pub const REPORT: &str = "pgstow reports ";
+
+/// What our own SQL reported, without [`REPORT`]: a `pg_restore` prints no answers.
+pub type Reports = Arc<Mutex<Vec<String>>>;
 
 /// The stderr of one child, drained by a task of its own.
 pub struct Stderr {
@@ -48,8 +53,9 @@ impl Stderr {
         name: &str,
         manner: Manner,
         secrets: Vec<Secret>,
+        reports: Reports,
     ) -> Self {
-        let kept = Arc::new(Mutex::new(Kept::new(name, manner)));
+        let kept = Arc::new(Mutex::new(Kept { reports, ..Kept::new(name, manner) }));
         let task = tokio::spawn(drain(stderr, Arc::clone(&kept), secrets));
         Self { kept, task }
     }
@@ -140,12 +146,14 @@ struct Kept {
     first_error: Option<Message>,
     messages: VecDeque<Message>,
     bytes: usize,
+    reports: Reports,
 }
 
 impl Kept {
     fn new(name: &str, manner: Manner) -> Self {
         let (reader, messages) = (Reader::new(name), VecDeque::new());
-        Self { name: name.into(), manner, reader, first_error: None, messages, bytes: 0 }
+        let (name, reports) = (name.into(), Reports::default());
+        Self { name, manner, reader, first_error: None, messages, bytes: 0, reports }
     }
 
     fn take(&mut self, line: &str) {
@@ -164,6 +172,10 @@ impl Kept {
         tracing::trace!("{}: {}", self.name, message.line());
         match message.level {
             Level::Notice => {}
+            Level::Warning if message.text.starts_with(REPORT) => {
+                let report = message.text.replacen(REPORT, "", 1);
+                self.reports.lock().unwrap_or_else(PoisonError::into_inner).push(report);
+            }
             // psql, pg_dump and pg_dumpall all say it when they connect.
             Level::Warning if message.text.contains("collation version mismatch") => {
                 tracing::warn!(target: "pgstow::once::collation", "{}", message.told());
@@ -251,7 +263,8 @@ mod tests {
         let long = "x".repeat(2 * LINE_BYTES);
         let said = format!("p: error: no\nCommand was: SELECT 'a{long}', 'b\n', 's3cret', '\n");
         let secrets = vec![];
-        let mut stderr = Stderr::drain(std::io::Cursor::new(said.into_bytes()), "p", Manner::Silent, secrets);
+        let (said, reports) = (std::io::Cursor::new(said.into_bytes()), Reports::default());
+        let mut stderr = Stderr::drain(said, "p", Manner::Silent, secrets, reports);
         stderr.ended().await;
         let said = format!("{:?}", stderr.messages());
         assert!(said.contains("SELECT '…") && !said.contains("s3cret"), "{said}");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::postgres::failure::Situation;
+use crate::postgres::sql::literal;
 use crate::postgres::tools::Psql;
 
 /// How often it is looked whether a session of ours waits for somebody.
@@ -53,6 +54,24 @@ SELECT coalesce(json_agg(who ORDER BY who), '[]') FROM (
     AND c.relkind IN ('r', 'p', 'S') AND n.nspname !~ '^pg_') AS exclusive;"
 );
 
+/// Locks on tables, or on their partitions, that a change of them has to wait for; `{tables}` is rows of names, and
+/// `{shared}` the modes that it can share.
+const HOLDERS: &str = concat!(
+    "
+SELECT coalesce(json_agg(who ORDER BY who), '[]') FROM (
+  SELECT DISTINCT format('%I.%I by ', n.nspname, c.relname) || ",
+    holder!(),
+    " AS who
+  FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
+  CROSS JOIN LATERAL (SELECT coalesce(l.pid, 0) AS pid) AS holder
+  LEFT JOIN pg_stat_activity AS held ON held.pid = holder.pid
+  WHERE l.locktype = 'relation' AND l.granted AND l.mode <> ALL ('{shared}')
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND EXISTS (SELECT FROM (SELECT c.oid UNION SELECT pg_partition_ancestors(c.oid)) AS line (oid)
+                JOIN pg_class AS t USING (oid) JOIN pg_namespace AS m ON m.oid = t.relnamespace
+                WHERE (m.nspname::text, t.relname::text) IN ({tables}))) AS holding;"
+);
+
 /// Ends when `pg_dump` has been waiting for somebody for longer than it may while it read definitions; says for whom.
 /// As for `pg_dump`, 0 is no limit.
 pub async fn waits_too_long(psql: &Psql, longest: Duration) -> Error {
@@ -91,4 +110,12 @@ async fn blockers(psql: &Psql) -> Result<Option<String>> {
 /// Names the tables that somebody keeps from being read now, and who: `app.orders by process 123 (role app)`.
 pub async fn exclusive_locks(psql: &Psql) -> Result<Vec<String>> {
     psql.query(EXCLUSIVE).await
+}
+
+/// Names the sessions whose locks on these tables rows have to wait for, or a `TRUNCATE`: `app.orders by process 123 (role app)`.
+pub async fn lock_holders(psql: &Psql, tables: &[&[String; 2]], truncate: bool) -> Result<Vec<String>> {
+    let shared = if truncate { "{}" } else { "{AccessShareLock,RowShareLock,RowExclusiveLock}" };
+    let name = |[schema, name]: &[String; 2]| format!("({}, {})", literal(schema), literal(name));
+    let tables: Vec<String> = tables.iter().map(|table| name(table)).collect();
+    psql.query(&HOLDERS.replace("{shared}", shared).replace("{tables}", &tables.join(", "))).await
 }

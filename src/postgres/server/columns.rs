@@ -19,6 +19,8 @@ pub struct WantedTable {
 /// What was found of a table that rows are meant for.
 #[derive(Debug, Deserialize)]
 pub struct FoundTable {
+    /// Its oid.
+    pub oid: u32,
     /// Its schema and its own name.
     pub name: [String; 2],
     /// Whether it is a table that holds rows, and not a view or something else.
@@ -35,12 +37,21 @@ pub struct FoundTable {
     pub triggers: Vec<String>,
     /// Triggers of it that fire after new rows, and may write into other tables.
     pub triggers_after: Vec<String>,
-    /// Tables with foreign keys that refer to it, each its schema and its own name.
-    pub referred_by: Vec<[String; 2]>,
+    /// Tables with foreign keys that refer to it.
+    pub referred_by: Vec<Referring>,
     /// Its foreign keys that refer to others of the tables.
     pub refers_to: Vec<Reference>,
     /// For each sequence of its own the SQL that sets it past the table's rows, if it is not.
     pub sequences: Vec<String>,
+}
+
+/// A table with a foreign key.
+#[derive(Debug, Deserialize)]
+pub struct Referring {
+    /// Its schema and its own name.
+    pub name: [String; 2],
+    /// The partitions in which its rows are, if it is partitioned.
+    pub parts: Option<Vec<[String; 2]>>,
 }
 
 /// A foreign key.
@@ -90,7 +101,12 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
                 FROM wanted JOIN pg_namespace n ON n.nspname::text = wanted.schema
                 JOIN pg_class r ON r.relnamespace = n.oid AND r.relname::text = wanted.name),
               referring AS MATERIALIZED (
-                SELECT k.confrelid AS oid, json_agg(DISTINCT jsonb_build_array(m.nspname::text, f.relname::text)) AS tables
+                SELECT k.confrelid AS oid, json_agg(DISTINCT jsonb_build_object(
+                         'name', jsonb_build_array(m.nspname::text, f.relname::text),
+                         'parts', CASE f.relkind WHEN 'p' THEN (
+                           SELECT coalesce(jsonb_agg(jsonb_build_array(s.nspname::text, p.relname::text)), '[]')
+                           FROM pg_partition_tree(f.oid) t JOIN pg_class p ON p.oid = t.relid
+                           JOIN pg_namespace s ON s.oid = p.relnamespace WHERE t.isleaf) END)) AS tables
                 FROM pg_constraint k JOIN pg_class f ON f.oid = k.conrelid JOIN pg_namespace m ON m.oid = f.relnamespace
                 WHERE k.contype = 'f' AND k.conrelid <> k.confrelid GROUP BY k.confrelid),
               referred AS MATERIALIZED (
@@ -101,6 +117,7 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
                 WHERE o.number <> own.number AND k.contype = 'f' AND coalesce(to_json(k)->>'conenforced', 'true') = 'true'
                   AND (k.condeferrable OR NOT own.oids && o.oids) GROUP BY own.number)
          SELECT json_agg(CASE WHEN r.oid IS NOT NULL THEN json_build_object(
+           'oid', r.oid::int8,
            'name', json_build_array(n.nspname::text, r.relname::text),
            'is_table', r.relkind IN ('r', 'p'),
            'of_extension', EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid

@@ -33,11 +33,11 @@ use crate::postgres::failure::Situation;
 use crate::postgres::sql::identifier;
 use crate::postgres::tools::Psql;
 
-pub use blockers::{exclusive_locks, waits_too_long};
+pub use blockers::{exclusive_locks, lock_holders, waits_too_long};
 pub use catalog::{Changes, Moment};
 pub use checkpoints::Checkpoints;
 pub use cluster::Cluster;
-pub use columns::{FoundTable, Reference, WantedTable};
+pub use columns::{FoundTable, Reference, Referring, WantedTable};
 pub use extensions::extensions;
 pub use facts::{Rights, TargetFacts};
 pub use heaps::{Heap, KNOWS_PAGE_RANGES, heaps};

@@ -11,8 +11,7 @@ use crate::error::{Error, Result};
 use super::passthrough::Tool;
 use crate::postgres::clients::Client;
 use crate::postgres::connect::ConnInfo;
-use crate::postgres::process::ChildInput;
-use crate::postgres::process::Program;
+use crate::postgres::process::{ChildInput, Program, Reports};
 use crate::temporary::Scratch;
 
 /// How to restore, in `pg_restore`'s own words.
@@ -26,6 +25,8 @@ pub struct PgRestoreOptions {
     pub keep_going: bool,
     /// Further options for `pg_restore`, checked by [`PgRestoreOptions::check`].
     pub extra: Vec<String>,
+    /// Where what our own SQL reports is collected.
+    pub reports: Reports,
 }
 
 const FRESH: &str = "pgstow prepares the target itself, and never drops what is there";
@@ -130,7 +131,8 @@ async fn prepared(program: Program, conn: &ConnInfo, options: &PgRestoreOptions)
     options.check()?;
     conn.target_name()?;
     // Only then does it say at which entry of the archive it failed.
-    conn.dress(program.arg("--verbose").verbose().args(options.arguments())).await
+    let program = program.arg("--verbose").verbose().reports(options.reports.clone());
+    conn.dress(program.args(options.arguments())).await
 }
 
 #[cfg(test)]

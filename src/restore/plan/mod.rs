@@ -106,8 +106,9 @@ impl RestoreRequest {
 
     /// The same for a plain script, which nothing can be taken out of.
     pub async fn plan_of_script(&self, target: &mut Target) -> Result<Plan> {
-        let Fitting { options, roles, map, owner, profile: _, skip_refresh, search_path } = &self.fitting;
-        let PgRestoreOptions { no_owner, no_acl, keep_going, extra } = options;
+        let Fitting { options, roles, map, owner, profile: _, trial: _, skip_refresh, search_path } =
+            &self.fitting;
+        let PgRestoreOptions { no_owner, no_acl, keep_going, extra, reports: _ } = options;
         if *skip_refresh || *keep_going || search_path.is_some() {
             return Err(Error::usage("a plain dump can only be restored as it is, and as a whole")
                 .hint("leave out --skip-refresh, --search-path and --on-error (their variables too)"));

@@ -187,6 +187,18 @@ impl Fit<'_> {
 
     /// Says which roles are missing, and what can be done about it.
     pub(super) fn missing(&self, missing: &BTreeMap<&String, RoleUses>) -> Error {
+        let names: Vec<String> = missing.iter().map(|(name, uses)| with_uses(name, *uses)).collect();
+        let error = Error::postgres(format!(
+            "the target server lacks roles that the backup needs: {}",
+            reported(&names)
+        ));
+        if self.fitting.trial {
+            let create = missing.keys().map(|name| format!("CREATE ROLE {}", identifier(name)));
+            let create = reported(&create.collect::<Vec<_>>());
+            return error.hint(format!(
+                "create them there ({create}), or leave --to out: a temporary cluster gets them"
+            ));
+        }
         let mut solutions = Vec::new();
         // Nobody can create one of the system's own roles.
         if self.fitting.roles == Roles::Check && !missing.keys().all(|name| name.starts_with("pg_")) {
@@ -206,9 +218,7 @@ impl Fit<'_> {
                 (false, _) => "--no-acl makes them unnecessary".into(),
             });
         }
-        let names: Vec<String> = missing.iter().map(|(name, uses)| with_uses(name, *uses)).collect();
-        Error::postgres(format!("the target server lacks roles that the backup needs: {}", reported(&names)))
-            .hint(solutions.join("; "))
+        error.hint(solutions.join("; "))
     }
 
     /// Says to whom a database that will be made belongs: to whom it did, where that is possible.

@@ -23,7 +23,7 @@ fn an_identity_of_others_opens_nothing() {
     let (_, verify_key) = signing_keys();
     let doctor = doctor(&Keys::shared().recipient).env("PGSTOW_SIGNING_KEY", signing_key);
     let seen = Seen::of(doctor.env("PGSTOW_VERIFY_KEY", verify_key));
-    seen.fails(Kind::Verify).only("failed", &["signatures"]).has("signatures", "failed", "not of one pair");
+    seen.fails(Kind::Settings).only("failed", &["signatures"]).has("signatures", "failed", "not of one pair");
 }
 
 /// A backup that was made for others, and a passphrase that is not the backup's.

@@ -78,6 +78,28 @@ fn rows_are_appended_by_one_run_at_a_time() {
     assert_eq!(cluster.psql(&database, "SELECT count(*) FROM t"), "1000");
 }
 
+/// A reader that sleeps would keep the rows out for ever, and all other readers too.
+#[test]
+fn a_lock_is_not_waited_for_without_an_end() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let (place, database) = thousand(cluster);
+    let into =
+        ["restore", "latest", "--into", &cluster.url(&database), "-t", "t", "--lock-wait-timeout", "1s"];
+    for (mode, words) in [("SHARE", &[][..]), ("ACCESS SHARE", &["--truncate"]), ("ACCESS EXCLUSIVE", &[])] {
+        let mut holder = Session::open(cluster, &database);
+        holder.does(&format!("BEGIN; LOCK TABLE t IN {mode} MODE"));
+        cluster.eventually(&database, "SELECT count(*) > 0 FROM pg_locks WHERE relation = 't'::regclass");
+        let run = place.opens(&into).args(words).fails(Kind::Postgres);
+        run.says("waited 1s for a lock, and gave up: it is held on public.t by process ")
+            .says("idle in transaction")
+            .says("nothing was changed")
+            .says("end that session, try again later, or raise --lock-wait-timeout");
+        holder.does("COMMIT");
+        cluster.eventually(&database, "SELECT count(*) = 0 FROM pg_locks WHERE relation = 't'::regclass");
+    }
+    assert_eq!(cluster.psql(&database, "SELECT count(*) FROM t"), "1000");
+}
+
 #[test]
 fn a_backup_that_was_removed_meanwhile_is_not_called_damaged() {
     let bucket = Garage::shared().place("removed-meanwhile");

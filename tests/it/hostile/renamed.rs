@@ -162,7 +162,7 @@ fn names_that_change_all_the_time() {
     }
 }
 
-/// Long rows, which are read last if they lie in the last table, of which only who reads them needs the index.
+/// Long rows at the end of a table: only who reads them needs the index that can be locked meanwhile.
 const LONG_ROWS: &str = "CREATE TABLE gate (n int); CREATE TABLE a (n int, v text); ALTER TABLE a ALTER v SET STORAGE EXTERNAL;
     INSERT INTO a SELECT n, repeat('x', CASE WHEN n > 20000 THEN 3000 ELSE 200 END) FROM generate_series(1, 20010) n";
 
@@ -239,7 +239,7 @@ fn a_composite_type_that_gets_other_attributes_while_rows_are_read() {
         let url = cluster.url(&database);
         let words = ["backup", "--no-encryption", "--readers", "1", &url];
         let during = |sql: &str| while_rows_are_read(cluster, &database, place.pgstow(&words), sql);
-        // A row has as many attributes as before, and the value of another one in the place of each.
+        // A row has as many attributes as before, and some have the value of another.
         let moved = "ALTER TYPE inner_one DROP ATTRIBUTE b, ADD ATTRIBUTE d text";
         let run = during(moved).assert_failure(Kind::Postgres);
         run.says("the composite type public.inner_one got other attributes while rows were read");

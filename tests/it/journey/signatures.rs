@@ -91,6 +91,13 @@ fn signatures_are_minisigns_own() {
     let third = Place::folder();
     backup(&third, &[&url]).env("PGSTOW_SIGNING_KEY", secret).succeeds();
     third.opens(&["fetch", "latest", "-o", "-", "--verify-key", &public]).succeeds();
+
+    // Keys of two pairs store nothing; while one replaces the other, both are given.
+    let (none, (secret, new)) = (Place::folder(), signing_keys());
+    let with_key = |key: &str| backup(&none, &["--verify-key", key, &url]).env("PGSTOW_SIGNING_KEY", &secret);
+    with_key(&public).fails(Kind::Settings).says("does not accept what the signing key signs");
+    assert!(none.keys().is_empty());
+    with_key(&format!("{public},{new}")).succeeds();
 }
 
 #[test]

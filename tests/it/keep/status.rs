@@ -3,8 +3,10 @@
 use super::scene::{DAY, HOUR, days, folder_and_bucket, put, put_changed, there};
 use crate::harness::Run;
 use crate::scene::Place;
+use crate::servers::s3::wait;
 use pgstow::error::Kind;
 use pgstow::stored::manifest::Totals;
+use pgstow::stored::names::{Id, Timestamp};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 
@@ -114,6 +116,33 @@ fn a_backup_that_is_missing_is_noticed() {
     place.pgstow(&["status"]).succeeds();
     let empty = Place::folder();
     empty.pgstow(&["status"]).fails(Kind::Overdue).says("holds no backup");
+}
+
+#[test]
+fn a_name_with_only_half_an_upload_is_missing() {
+    for place in folder_and_bucket("status-half") {
+        days(&place, "app", 1);
+        let begin = |key: String| match &place {
+            Place::S3(s3) => {
+                let request = s3.client().create_multipart_upload().bucket(&s3.bucket);
+                let request = request.key(format!("{}/{key}", s3.prefix));
+                wait(async move { request.send().await.unwrap() });
+            }
+            _ => place.put(&key.replace("/dump", "/.pgstow-abcdefgh-dump"), "x"),
+        };
+        // What may go on is not missing yet.
+        begin(format!("new/{}/dump.zst.age", Id::new(Timestamp::now()).unwrap()));
+        begin("app/20260101T000000Z-000000/dump.zst.age".to_owned());
+        place.pgstow(&["status"]).succeeds();
+        begin("shop/20260101T000000Z-000000/dump.zst.age".to_owned());
+        let run = place.pgstow(&["status", "--json"]).fails(Kind::Overdue).says("1 of 2 names: shop");
+        assert_eq!(one(&run.json(), "shop")["status"], "missing");
+        place.pgstow(&["status", "--name", "app"]).succeeds();
+        place.pgstow(&["status", "--name", "s*"]).fails(Kind::Overdue).says("1 of 1 name: shop");
+        let prune = ["prune", "--force", "--keep-last", "unlimited", "--name", "shop", "--leftovers", "0s"];
+        place.pgstow(&prune).succeeds();
+        place.pgstow(&["status"]).succeeds();
+    }
 }
 
 #[test]

@@ -29,6 +29,13 @@ fn what_is_missing_is_told_before_anything_is_made() {
     let run = scene.restore_fails(&target, &["--no-owner", "--no-acl"]);
     let run = run.says("needs: \"Größe, \"\"x\"\"\" (in 1 policy or user mapping), \"planner\" (in 1 policy or user mapping)");
     assert!(!run.stderr.contains("unnecessary"), "{run}");
+    let trial = ["verify", "latest", "--restore", "--to", &target.url("postgres")];
+    let run =
+        scene.place.opens(&trial).fails(Kind::Postgres).says("\"planner\" (in 1 policy or user mapping)");
+    let run = run.says(
+        "create them there (CREATE ROLE \"Größe, \"\"x\"\"\", CREATE ROLE \"planner\"), or leave --to out",
+    );
+    assert!(!run.stderr.contains("--roles"), "{run}");
     // A role that is left out of the policy needs nothing.
     target.psql("postgres", "CREATE ROLE planner; CREATE ROLE \"Größe, \"\"x\"\"\"");
     let (copy, run) = scene.restore(&target, &["--no-owner", "--no-acl"]);

@@ -393,11 +393,11 @@ impl Shelf for Behind {
             CompletedPart::builder().part_number(*number).e_tag(etag).build()
         };
         let sums = self.parts.lock().unwrap();
-        let sums = parts.iter().map(|(number, _)| sums.get(&(id.to_owned(), *number)).copied());
-        let sum = sums.fold(Some(0), |sum, part| {
-            let (part, bytes) = part?;
-            Some(crc_fast::checksum_combine(CrcAlgorithm::Crc32Iscsi, sum?, part.into(), bytes))
+        let sum = parts.iter().try_fold(0, |sum, (number, _)| {
+            let (part, bytes) = sums.get(&(id.to_owned(), *number))?;
+            Some(crc_fast::checksum_combine(CrcAlgorithm::Crc32Iscsi, sum, (*part).into(), *bytes))
         });
+        drop(sums);
         let parts = parts.iter().map(part).collect();
         let list = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.place.bucket).key(self.full(key));
