@@ -29,7 +29,7 @@ fn what_is_missing_is_told_before_anything_is_made() {
     let run = scene.restore_fails(&target, &["--no-owner", "--no-acl"]);
     let run = run.says("needs: \"Größe, \"\"x\"\"\" (in 1 policy or user mapping), \"planner\" (in 1 policy or user mapping)");
     assert!(!run.stderr.contains("unnecessary"), "{run}");
-    let trial = ["verify", "latest", "--restore", "--to", &target.url("postgres")];
+    let trial = ["verify", "latest", "--restore", "--to", &target.url(&fresh("trial"))];
     let run =
         scene.place.opens(&trial).fails(Kind::Postgres).says("\"planner\" (in 1 policy or user mapping)");
     let run = run.says(
