@@ -39,37 +39,41 @@ WHERE ours.datname = current_database() AND ours.usename = session_user
   AND ours.wait_event_type = 'Lock' AND ours.wait_event <> 'advisory';"
 );
 
-/// Locks on tables that not even a reader can share. A prepared transaction's have no process.
-const EXCLUSIVE: &str = concat!(
-    "
+/// SQL for the locks `l` on relations `c` in schemas `n` that are as said, and who holds each. A prepared transaction's have no
+/// process.
+macro_rules! held {
+    ($as_said:literal) => {
+        concat!(
+            "
 SELECT coalesce(json_agg(who ORDER BY who), '[]') FROM (
   SELECT DISTINCT format('%I.%I by ', n.nspname, c.relname) || ",
-    holder!(),
-    " AS who
+            holder!(),
+            " AS who
   FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
   CROSS JOIN LATERAL (SELECT coalesce(l.pid, 0) AS pid) AS holder
   LEFT JOIN pg_stat_activity AS held ON held.pid = holder.pid
-  WHERE l.locktype = 'relation' AND l.granted AND l.mode = 'AccessExclusiveLock'
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND c.relkind IN ('r', 'p', 'S') AND n.nspname !~ '^pg_') AS exclusive;"
+  ",
+            $as_said,
+            "
+    AND l.locktype = 'relation' AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())) AS locks;"
+        )
+    };
+}
+
+/// Locks on tables that not even a reader can share.
+const EXCLUSIVE: &str = held!(
+    "WHERE l.mode = 'AccessExclusiveLock'
+    AND c.relkind IN ('r', 'p', 'S') AND n.nspname !~ '^pg_'"
 );
 
 /// Locks on tables, or on their partitions, that a change of them has to wait for; `{tables}` is rows of names, and
 /// `{shared}` the modes that it can share.
-const HOLDERS: &str = concat!(
-    "
-SELECT coalesce(json_agg(who ORDER BY who), '[]') FROM (
-  SELECT DISTINCT format('%I.%I by ', n.nspname, c.relname) || ",
-    holder!(),
-    " AS who
-  FROM pg_locks AS l JOIN pg_class AS c ON c.oid = l.relation JOIN pg_namespace AS n ON n.oid = c.relnamespace
-  CROSS JOIN LATERAL (SELECT coalesce(l.pid, 0) AS pid) AS holder
-  LEFT JOIN pg_stat_activity AS held ON held.pid = holder.pid
-  WHERE l.locktype = 'relation' AND l.granted AND l.mode <> ALL ('{shared}')
-    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+const HOLDERS: &str = held!(
+    "WHERE l.mode <> ALL ('{shared}')
     AND EXISTS (SELECT FROM (SELECT c.oid UNION SELECT pg_partition_ancestors(c.oid)) AS line (oid)
                 JOIN pg_class AS t USING (oid) JOIN pg_namespace AS m ON m.oid = t.relnamespace
-                WHERE (m.nspname::text, t.relname::text) IN ({tables}))) AS holding;"
+                WHERE (m.nspname::text, t.relname::text) IN ({tables}))"
 );
 
 /// Ends when `pg_dump` has been waiting for somebody for longer than it may while it read definitions; says for whom.

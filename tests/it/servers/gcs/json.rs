@@ -1,5 +1,6 @@
 //! The JSON API: reads, and writes in one request.
 
+use super::shelf::{Seen, crc32c};
 use super::wire::{Answer, Request};
 use super::{About, Object, Refusal, Shared};
 use base64::{Engine, prelude::BASE64_STANDARD};
@@ -91,7 +92,7 @@ fn try_insert(shared: &Shared, request: &Request, bucket: &str) -> Result<Answer
         kms: request.param("kmsKeyName").map(str::to_owned).or_else(|| text("kmsKeyName")),
         ..About::default()
     };
-    let sum = crc_fast::checksum(crc_fast::CrcAlgorithm::Crc32Iscsi, &bytes) as u32;
+    let sum = crc32c(&bytes);
     if text("crc32c") != Some(BASE64_STANDARD.encode(sum.to_be_bytes())) {
         return Err(invalid("Provided CRC32C \"x\" doesn't match calculated CRC32C \"y\"."));
     }
@@ -109,21 +110,25 @@ fn try_insert(shared: &Shared, request: &Request, bucket: &str) -> Result<Answer
     }
     shared.shelf.put(key, bytes, &shared.ruled(kept));
     let object = shared.shelf.get(key).ok_or_else(|| invalid("It is not there."))?;
-    Ok(Answer::new(200).body("application/json", described(bucket, key, &object).to_string()))
+    let md5 = BASE64_STANDARD.encode(object.md5());
+    let mut said = described(bucket, key, object.into());
+    said["md5Hash"] = md5.into();
+    Ok(Answer::new(200).body("application/json", said.to_string()))
 }
 
-fn described(bucket: &str, key: &str, object: &Object) -> Value {
+/// What is said of an object; one of parts has no MD5.
+pub fn described(bucket: &str, key: &str, seen: Seen) -> Value {
     json!({
         "kind": "storage#object",
         "name": key,
         "bucket": bucket,
-        "generation": object.generation.to_string(),
+        "generation": seen.generation.to_string(),
         "metageneration": "1",
-        "size": object.bytes.len().to_string(),
-        "crc32c": BASE64_STANDARD.encode(object.crc32c().to_be_bytes()),
-        "md5Hash": BASE64_STANDARD.encode(object.md5()),
-        "timeCreated": humantime::format_rfc3339_millis(object.created).to_string(),
-        "metadata": object.about.metadata,
+        "size": seen.bytes.to_string(),
+        "crc32c": BASE64_STANDARD.encode(seen.crc32c.to_be_bytes()),
+        "timeCreated": humantime::format_rfc3339_millis(seen.created).to_string(),
+        "updated": humantime::format_rfc3339_millis(seen.created).to_string(),
+        "metadata": seen.about.metadata,
     })
 }
 

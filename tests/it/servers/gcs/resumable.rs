@@ -1,11 +1,9 @@
 //! The JSON API's resumable uploads, in which other programs send what comes from a pipe: for `make bench`.
 
-use super::json::refuse;
+use super::json::{described, refuse};
 use super::shelf::Part;
 use super::wire::{Answer, Request};
 use super::{About, Refusal, Shared};
-use base64::{Engine, prelude::BASE64_STANDARD};
-use serde_json::json;
 
 /// An upload that was begun.
 pub struct Session {
@@ -73,16 +71,5 @@ fn piece(shared: &Shared, request: &Request, bucket: &str, id: &str) -> Result<A
     shared.sessions.lock().unwrap().remove(id);
     shared.shelf.finish(&key, id, &parts)?;
     let seen = shared.shelf.see(&key).ok_or_else(gone)?;
-    let described = json!({
-        "kind": "storage#object",
-        "name": key,
-        "bucket": bucket,
-        "generation": seen.generation.to_string(),
-        "size": seen.bytes.to_string(),
-        "crc32c": BASE64_STANDARD.encode(seen.crc32c.to_be_bytes()),
-        "timeCreated": humantime::format_rfc3339_millis(seen.created).to_string(),
-        "updated": humantime::format_rfc3339_millis(seen.created).to_string(),
-        "metadata": seen.about.metadata,
-    });
-    Ok(Answer::new(200).body("application/json", described.to_string()))
+    Ok(Answer::new(200).body("application/json", described(bucket, &key, seen).to_string()))
 }

@@ -61,7 +61,7 @@ impl Object {
     }
 
     pub fn crc32c(&self) -> u32 {
-        crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, &self.bytes) as u32
+        crc32c(&self.bytes)
     }
 
     pub fn md5(&self) -> Bytes {
@@ -72,6 +72,11 @@ impl Object {
     pub fn hashes(&self) -> String {
         hashed(self.crc32c())
     }
+}
+
+/// The CRC32C of bytes.
+pub fn crc32c(bytes: &[u8]) -> u32 {
+    crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, bytes) as u32
 }
 
 /// A CRC32C in the words of a header.
@@ -88,8 +93,7 @@ pub struct Part {
 
 impl Part {
     pub fn new(bytes: Bytes) -> Part {
-        let crc32c = crc_fast::checksum(CrcAlgorithm::Crc32Iscsi, &bytes) as u32;
-        Part { md5: Md5::digest(&bytes).to_vec(), crc32c, bytes }
+        Part { md5: Md5::digest(&bytes).to_vec(), crc32c: crc32c(&bytes), bytes }
     }
 }
 
