@@ -227,7 +227,11 @@ fn the_commands_of_the_pages_do_what_they_say() {
     let plain = reader.folder.join("portal.sql");
     run(reader.cluster.client("pg_dump").args(["-d", "app", "-f"]).arg(&plain));
     run(Command::new("gzip").arg(&plain));
-    reader.reads("docs/restore.md");
+    for page in
+        ["docs/restore.md", "docs/restore-tables.md", "docs/restore-cases.md", "docs/restore-servers.md"]
+    {
+        reader.reads(page);
+    }
     reader.reads("docs/verification.md");
     let result = std::fs::read_to_string(reader.folder.join("result.json")).unwrap();
     assert_eq!(reader.cluster.psql("app", "SELECT count(*) FROM app.customers WHERE name = 'oops'"), "0");
