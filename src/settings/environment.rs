@@ -47,6 +47,11 @@ pub(super) fn refuse_no_text() -> Result<()> {
     }
 }
 
+/// Whether a variable ends with a line break, which is no part of it.
+pub(super) fn has_line_end(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| matches!(value.as_bytes().last(), Some(b'\n' | b'\r')))
+}
+
 /// Whether a variable is set, but to nothing, as a secret that does not exist is in CI.
 pub(super) fn is_blank(name: impl AsRef<OsStr>) -> bool {
     value(name.as_ref()).is_some_and(|value| value.is_empty())

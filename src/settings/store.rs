@@ -1,6 +1,6 @@
 //! Where backups lie, and how to talk to the store.
 
-use super::environment::{blank_among, explain_empty, path, variable};
+use super::environment::{blank_among, explain_empty, has_line_end, path, variable};
 use super::keys;
 use crate::cli::{self, OptionalStoreWords, StoreWords, WritingWords};
 use crate::error::{Error, Result};
@@ -19,6 +19,8 @@ use std::time::{Duration, SystemTime};
 
 /// How long a verb that only looks retries, if nothing else is said: somebody waits for it.
 const LOOKING: Duration = Duration::from_secs(30);
+/// Amazon's variables for a key.
+const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 /// Checks the words about the store for a verb that only looks.
 pub(super) fn location_to_look_at(words: &StoreWords) -> Result<Location> {
@@ -112,7 +114,7 @@ pub(super) fn one(text: &str, words: &StoreWords) -> Result<Location> {
     let options = OpenOptions {
         request_timeout: words.timeout,
         retry: Retry::lasting(words.retry_for.unwrap_or(Retry::USUAL)),
-        credentials: b2_credentials(text),
+        credentials: credentials(text),
         aws_files: aws_files(),
         endpoint: configured_endpoint(),
         customer_key: customer_key(words)?,
@@ -182,7 +184,6 @@ fn authorities(words: &StoreWords, url: &StoreUrl) -> Result<Option<Authorities>
 /// Amazon's libraries treat them as unset and finally ask the machine's metadata service: on most machines a long wait,
 /// and an error that does not mention them.
 fn refuse_empty_keys(url: &str) -> Result<()> {
-    const KEYS: [&str; 2] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     const OTHER_WAYS: [&str; 5] = [
         "AWS_PROFILE",
         "AWS_SHARED_CREDENTIALS_FILE",
@@ -212,15 +213,28 @@ fn refuse_empty_keys(url: &str) -> Result<()> {
     }
 }
 
-/// Backblaze's own variables, for `b2://`: with two stores Amazon's are another store's.
-fn b2_credentials(url: &str) -> Option<Credentials> {
-    if !url.starts_with("b2://") {
-        return None;
-    }
+/// The credentials that the library for S3 would not find, or not read as they are meant.
+fn credentials(url: &str) -> Option<Credentials> {
+    // With two stores Amazon's variables are another store's.
+    let of_b2 = || of_variables("B2_APPLICATION_KEY_ID", "B2_APPLICATION_KEY", None);
+    of_b2().filter(|_| url.starts_with("b2://")).or_else(|| amazons(url))
+}
+
+/// Amazon's variables if one of them ends with a line break, as a Kubernetes secret from `echo` does: the library takes
+/// it as a part of the key.
+fn amazons(url: &str) -> Option<Credentials> {
+    const TOKEN: &str = "AWS_SESSION_TOKEN";
+    let is_asked = (url.starts_with("s3://") || url.starts_with("b2://")) && !url.contains("aws_profile=");
+    let is_broken = [KEYS[0], KEYS[1], TOKEN].iter().any(|name| has_line_end(name));
+    if is_asked && is_broken { of_variables(KEYS[0], KEYS[1], Some(TOKEN)) } else { None }
+}
+
+fn of_variables(id: &'static str, secret: &str, token: Option<&str>) -> Option<Credentials> {
     Some(Credentials {
-        access_key_id: variable("B2_APPLICATION_KEY_ID")?,
-        secret_access_key: variable("B2_APPLICATION_KEY")?,
-        session_token: None,
+        access_key_id: variable(id)?,
+        secret_access_key: variable(secret)?,
+        session_token: token.and_then(variable),
+        variable: id,
     })
 }
 

@@ -39,9 +39,32 @@ pub(super) fn locking(stores: Vec<Destination>, words: &WritingWords) -> Result<
 
 /// Checks labels, one a line.
 pub(super) fn labels(texts: &[String]) -> Result<BTreeMap<String, String>> {
-    let label = |text: String| match text.split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.to_owned())),
-        _ => Err(Error::usage(format!("--label {text:?} is not KEY=VALUE"))),
-    };
-    lines(texts).into_iter().map(label).collect()
+    let mut labels = BTreeMap::new();
+    for text in lines(texts) {
+        let (key, value) = match text.split_once('=') {
+            Some((key, value)) if !key.trim().is_empty() => (key.trim().to_owned(), value.to_owned()),
+            _ => return Err(Error::usage(format!("--label {text:?} is not KEY=VALUE"))),
+        };
+        if let Some(other) = labels.insert(key.clone(), value.clone()).filter(|other| *other != value) {
+            return Err(Error::usage(format!("--label sets {key} to both {other:?} and {value:?}")));
+        }
+    }
+    Ok(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_has_one_value() {
+        let of = |texts: &[&str]| labels(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        assert_eq!(
+            of(&["a=1", "b=x=y\na=1"]).unwrap(),
+            [("a", "1"), ("b", "x=y")].map(|(k, v)| (k.into(), v.into())).into()
+        );
+        let twice = of(&["a=1", "a=2"]).unwrap_err();
+        assert_eq!(twice.to_string(), r#"--label sets a to both "1" and "2""#);
+        assert!(of(&["=1"]).is_err() && of(&["a"]).is_err());
+    }
 }

@@ -31,6 +31,7 @@ async fn patient(place: S3, patience: Duration) -> Behind {
         access_key_id: place.access_key.clone(),
         secret_access_key: place.secret_key.clone(),
         session_token: None,
+        variable: "a test",
     };
     let options = OpenOptions {
         request_timeout: Duration::from_secs(1),

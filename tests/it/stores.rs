@@ -279,6 +279,7 @@ async fn open_url(url: &str, place: &S3) -> Arc<dyn Store> {
         access_key_id: place.access_key.clone(),
         secret_access_key: place.secret_key.clone(),
         session_token: None,
+        variable: "a test",
     };
     open(&url.parse().unwrap(), OpenOptions { credentials: Some(credentials), ..options() }).await.unwrap()
 }

@@ -66,6 +66,8 @@ pub struct Credentials {
     pub secret_access_key: String,
     /// The session token of temporary credentials.
     pub session_token: Option<String>,
+    /// The variable that has the id.
+    pub variable: &'static str,
 }
 
 impl fmt::Debug for Credentials {
@@ -84,6 +86,7 @@ mod tests {
             access_key_id: "AK".into(),
             secret_access_key: "hush".into(),
             session_token: Some("hush".into()),
+            variable: "a test",
         };
         assert!(!format!("{credentials:?}").contains("hush"));
     }

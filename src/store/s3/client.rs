@@ -59,7 +59,7 @@ impl Recipe {
         if let Some(profile) = &self.profiles.of_url {
             loader = loader.credentials_provider(self.of_profile(profile));
         } else if let Some(given) = &self.credentials {
-            self.origin.note(Some("B2_APPLICATION_KEY_ID".to_owned()));
+            self.origin.note(Some(format!("the environment ({})", given.variable)));
             loader = loader.credentials_provider(config::Credentials::new(
                 &given.access_key_id,
                 &given.secret_access_key,

@@ -191,6 +191,17 @@ fn the_profile_in_the_url_wins_over_the_environment() {
     none.says("/credentials were read, and they have new, nothing, old");
 }
 
+/// A Kubernetes secret made with `echo` ends with one; Amazon's library takes it as a part of the key.
+#[test]
+fn a_line_break_at_the_end_of_a_key_is_no_part_of_it() {
+    let place = Garage::shared().place("line-ends");
+    let [(id, key), (secret, hidden)] = place.env();
+    let list = || pgstow(["list", "--store", &place.url()]).env(id, key.to_owned() + "\r\n");
+    list().env(secret, hidden.to_owned() + "\n").succeeds();
+    let wrong = list().env(secret, "x\n").fails(Kind::Store);
+    wrong.says("the credentials came from the environment (AWS_ACCESS_KEY_ID)");
+}
+
 /// As in an image in which nobody has installed any.
 #[test]
 fn a_machine_without_certificates_is_told_what_it_needs() {

@@ -34,6 +34,7 @@ pub async fn opened(place: &S3, more: &str, options: OpenOptions) -> Arc<dyn Sto
         access_key_id: place.access_key.clone(),
         secret_access_key: place.secret_key.clone(),
         session_token: None,
+        variable: "a test",
     };
     let url = format!("{}{more}", place.url()).parse().unwrap();
     open(&url, OpenOptions { credentials: Some(credentials), ..options }).await.unwrap()

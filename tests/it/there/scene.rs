@@ -145,6 +145,7 @@ impl Place {
                 access_key_id: place.access_key.clone(),
                 secret_access_key: place.secret_key.clone(),
                 session_token: None,
+                variable: "a test",
             });
         }
         let url = self.url().parse().unwrap();
