@@ -3,8 +3,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use pgstow_fuzz::stored::inventory::Inventory;
-use pgstow_fuzz::stored::manifest::{FORMAT, Manifest};
+use pgstow_fuzz::stored::format::inventory::Inventory;
+use pgstow_fuzz::stored::format::manifest::{FORMAT, Manifest};
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(inventory) = Inventory::from_bytes(bytes) {

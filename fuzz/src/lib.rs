@@ -34,9 +34,11 @@ pub mod store {
 /// What is written about a backup.
 #[path = "../../src/stored"]
 pub mod stored {
-    pub mod digest;
-    pub mod inventory;
-    pub mod manifest;
-    pub mod names;
-    mod prefixes;
+    pub mod format {
+        pub mod digest;
+        pub mod inventory;
+        pub mod manifest;
+        pub mod names;
+        mod prefixes;
+    }
 }

@@ -3,11 +3,11 @@
 use super::Answer;
 use crate::dump::every::{EveryDatabase, Failed};
 use crate::record::{self, Entry};
-use crate::stored::compare::Held;
-use crate::stored::destinations::InStore;
-use crate::stored::manifest::Object;
-use crate::stored::names::{Id, Name};
-use crate::stored::writer::StoredBackup;
+use crate::stored::format::manifest::Object;
+use crate::stored::format::names::{Id, Name};
+use crate::stored::write::compare::Held;
+use crate::stored::write::destinations::InStore;
+use crate::stored::write::writer::StoredBackup;
 use serde::Serialize;
 use std::time::Duration;
 

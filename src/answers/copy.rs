@@ -3,7 +3,7 @@
 use super::Answer;
 use crate::copy::{CopiedBackup, Copies, Outcome};
 use crate::record::{Entry, Failed};
-use crate::stored::names::{Id, Name};
+use crate::stored::format::names::{Id, Name};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -3,8 +3,8 @@
 use super::Answer;
 use crate::fetch::output::Output;
 use crate::fetch::{Fetched, Written};
-use crate::stored::catalogue::Signature;
-use crate::stored::names::{Id, Name};
+use crate::stored::find::catalogue::Signature;
+use crate::stored::format::names::{Id, Name};
 use serde::Serialize;
 
 /// What was fetched into a file.

@@ -2,8 +2,8 @@
 
 use super::Answer;
 use crate::readers::{Readable, Readers};
-use crate::stored::manifest::Encryption;
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::format::manifest::Encryption;
+use crate::stored::format::names::{Id, Name, Timestamp};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};

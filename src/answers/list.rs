@@ -1,9 +1,9 @@
 //! What `list` answers.
 
 use super::Answer;
-use crate::stored::catalogue::{Backup, Signature};
-use crate::stored::manifest::BackupKind;
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::find::catalogue::{Backup, Signature};
+use crate::stored::format::manifest::BackupKind;
+use crate::stored::format::names::{Id, Name, Timestamp};
 use crate::units::age;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};

@@ -4,7 +4,7 @@ use super::Answer;
 use crate::error::Kind;
 use crate::prune::{Fate, Leftover, LeftoverKind, Pruned, PrunedBackup, PrunedStore};
 use crate::record::{Entry, Failed};
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::format::names::{Id, Name, Timestamp};
 use comfy_table::{CellAlignment, ColumnConstraint, Table, presets};
 use indicatif::BinaryBytes;
 use serde::Serialize;

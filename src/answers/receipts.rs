@@ -1,9 +1,9 @@
 //! What `receipts verify` answers.
 
 use super::Answer;
-use crate::stored::catalogue::Signature;
-use crate::stored::digest::Digest;
-use crate::stored::receipt::Predicate;
+use crate::stored::find::catalogue::Signature;
+use crate::stored::format::digest::Digest;
+use crate::stored::format::receipt::Predicate;
 use crate::text::one_line;
 use crate::units::{age, count};
 use crate::verify::CheckedReceipt;

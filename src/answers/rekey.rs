@@ -2,7 +2,7 @@
 
 use super::Answer;
 use crate::rekey::{Old, Rekeyed, RekeyedBackup};
-use crate::stored::names::{Id, Name};
+use crate::stored::format::names::{Id, Name};
 use serde::Serialize;
 
 /// What became of each chosen backup.

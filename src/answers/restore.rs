@@ -10,9 +10,9 @@ use crate::restore::copy::Copied;
 use crate::restore::into::Appended;
 use crate::restore::neon::NeonPlace;
 use crate::restore::swap::Swapped;
-use crate::stored::catalogue::Signature;
-use crate::stored::names::{Id, Name};
-use crate::stored::reader::BackupReader;
+use crate::stored::find::catalogue::Signature;
+use crate::stored::format::names::{Id, Name};
+use crate::stored::read::reader::BackupReader;
 use serde::Serialize;
 use std::time::Duration;
 

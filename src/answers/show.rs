@@ -2,11 +2,11 @@
 
 use super::Answer;
 use super::tables::{Change, TableRow, changes, diff_text, list_text, rows};
-use crate::stored::catalogue::{Backup, Signature};
-use crate::stored::inventory::Inventory;
-use crate::stored::manifest::{BackupKind, Manifest, Object};
-use crate::stored::names::{Id, Timestamp};
-use crate::stored::proven::MaybeProven;
+use crate::stored::find::catalogue::{Backup, Signature};
+use crate::stored::find::proven::MaybeProven;
+use crate::stored::format::inventory::Inventory;
+use crate::stored::format::manifest::{BackupKind, Manifest, Object};
+use crate::stored::format::names::{Id, Timestamp};
 use crate::text::one_line;
 use crate::units::{age, count};
 use indicatif::BinaryBytes;

@@ -1,7 +1,7 @@
 //! What an inventory says, for people and programs: every table of a backup, and what changed since another.
 
-use crate::stored::digest::Digest;
-use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
+use crate::stored::format::digest::Digest;
+use crate::stored::format::inventory::{Block, BlockKind, Inventory, Text};
 use crate::units::count;
 use comfy_table::{CellAlignment, Table, presets};
 use indicatif::{BinaryBytes, HumanCount};

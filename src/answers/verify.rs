@@ -3,8 +3,8 @@
 use super::Answer;
 use crate::record::{Entry, Failed};
 use crate::rehearsal::Rehearsed;
-use crate::stored::catalogue::Signature;
-use crate::stored::names::{Id, Name};
+use crate::stored::find::catalogue::Signature;
+use crate::stored::format::names::{Id, Name};
 use crate::verify::{Facts, Verdict, Verified};
 use serde::Serialize;
 use std::time::Duration;

@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::report::Report;
 use crate::run::Run;
 use crate::settings::Adopt;
-use crate::stored::writer::StoredBackup;
+use crate::stored::write::writer::StoredBackup;
 
 pub async fn run(words: AdoptWords, report: &Report, run: &Run) -> Result<()> {
     let Adopt { request, writing } = Adopt::read(words)?;

@@ -8,7 +8,7 @@ use crate::paper;
 use crate::pipeline::keys::{self, ExposeSecret};
 use crate::report::Report;
 use crate::settings::Keygen;
-use crate::stored::signing;
+use crate::stored::format::signing;
 use crate::version::VERSION;
 
 pub fn run(words: KeygenWords, report: &Report) -> Result<()> {

@@ -7,9 +7,9 @@ use crate::failures::Failures;
 use crate::report::Report;
 use crate::run::Run;
 use crate::settings::List;
-use crate::stored::catalogue::{self, Found, Unsigned};
-use crate::stored::names::Timestamp;
-use crate::stored::proven;
+use crate::stored::find::catalogue::{self, Found, Unsigned};
+use crate::stored::find::proven;
+use crate::stored::format::names::Timestamp;
 use crate::units::{age, count};
 
 /// At most this number of backups is named that are not signed.

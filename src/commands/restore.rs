@@ -10,7 +10,7 @@ use crate::restore::create_tables::create;
 use crate::restore::into::append;
 use crate::run::Run;
 use crate::settings::{Feed, Goal, IntoDatabase, Restore};
-use crate::stored::reader::BackupReader;
+use crate::stored::read::reader::BackupReader;
 
 pub async fn run(words: RestoreWords, report: &Report, run: &Run) -> Result<()> {
     match Restore::read(words)? {

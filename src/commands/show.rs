@@ -6,9 +6,9 @@ use crate::error::Result;
 use crate::report::Report;
 use crate::run::Run;
 use crate::settings::Show;
-use crate::stored::excerpt;
-use crate::stored::opened::{BackupSelection, OpenStore, Select};
-use crate::stored::proven::MaybeProven;
+use crate::stored::find::proven::MaybeProven;
+use crate::stored::read::excerpt;
+use crate::stored::read::opened::{BackupSelection, OpenStore, Select};
 
 pub async fn run(words: ShowWords, report: &Report, run: &Run) -> Result<()> {
     let Show { selection, tables, diff } = Show::read(words)?;

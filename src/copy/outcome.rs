@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::failures::{Failed, Failures};
-use crate::stored::names::{Id, Place};
+use crate::stored::format::names::{Id, Place};
 use crate::units::count;
 use indicatif::BinaryBytes;
 use std::time::Duration;

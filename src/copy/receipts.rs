@@ -8,10 +8,10 @@ use super::object::Way;
 use crate::error::Result;
 use crate::run::Run;
 use crate::store::Situation;
-use crate::stored::catalogue::Backup;
-use crate::stored::names::Id;
-use crate::stored::proven;
-use crate::stored::signing::VerifyKeys;
+use crate::stored::find::catalogue::Backup;
+use crate::stored::find::proven;
+use crate::stored::format::names::Id;
+use crate::stored::format::signing::VerifyKeys;
 use crate::units::count;
 
 /// Copies those receipts that hold, and that the target does not have yet.

@@ -1,10 +1,10 @@
 //! What is asked of a copy: which backups, from where, and where to.
 
-use crate::stored::history::History;
-use crate::stored::names::Name;
-use crate::stored::newest::Which;
-use crate::stored::opened::Location;
-use crate::stored::signing::VerifyKeys;
+use crate::stored::find::history::History;
+use crate::stored::find::newest::Which;
+use crate::stored::format::names::Name;
+use crate::stored::format::signing::VerifyKeys;
+use crate::stored::read::opened::Location;
 
 /// What to copy, and where.
 #[derive(Debug)]

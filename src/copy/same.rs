@@ -1,7 +1,7 @@
 //! Whether what the target has is the same backup, or another one.
 
 use crate::error::{Error, Kind};
-use crate::stored::manifest::Manifest;
+use crate::stored::format::manifest::Manifest;
 
 /// Whether these bytes are a manifest of the same backup.
 pub(super) fn is_same_manifest(bytes: Option<&[u8]>, manifest: &Manifest) -> bool {
@@ -26,7 +26,7 @@ pub(super) fn different(what: &str, store: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stored::manifest::tests::example;
+    use crate::stored::format::manifest::tests::example;
 
     #[test]
     fn what_a_store_says_of_its_objects_makes_no_other_backup() {

@@ -15,10 +15,10 @@ use crate::postgres::{
     Client, Clients, DumpOptions, Psql, Server, Situation, exclusive_locks, refuse_shared_backends,
 };
 use crate::store::Store;
-use crate::stored::compare::{Before, Like};
-use crate::stored::destinations::room_in;
-use crate::stored::names::Name;
+use crate::stored::format::names::Name;
 use crate::stored::upload;
+use crate::stored::write::compare::{Before, Like};
+use crate::stored::write::destinations::room_in;
 use crate::units;
 use indicatif::BinaryBytes;
 use std::sync::Arc;

@@ -3,8 +3,8 @@
 
 use crate::error::Result;
 use crate::store::StoreUrl;
-use crate::stored::names::{Id, Name, Place, Timestamp};
-use crate::stored::opened::Location;
+use crate::stored::format::names::{Id, Name, Place, Timestamp};
+use crate::stored::read::opened::Location;
 use std::path::PathBuf;
 
 /// In whose place a probe lies: as if it were of a backup of this name that never came to be.

@@ -5,7 +5,7 @@ use super::request::{DoctorRequest, Readers};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::{Identities, Recipients};
 use crate::pipeline::{open, seal};
-use crate::stored::signing::{SigningKey, VerifyKeys};
+use crate::stored::format::signing::{SigningKey, VerifyKeys};
 use crate::units::count;
 use std::sync::Arc;
 

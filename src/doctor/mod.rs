@@ -22,7 +22,7 @@ pub use thief::{Act, Deed, Theft, rob};
 use crate::error::{Error, Result};
 use crate::run::Run;
 use crate::store::Store;
-use crate::stored::destinations::Destination;
+use crate::stored::write::destinations::Destination;
 use finding::Findings;
 use folder::Absent;
 use std::sync::Arc;

@@ -3,9 +3,9 @@
 use crate::dump::request::DumpRequest;
 use crate::error::Result;
 use crate::pipeline::keys::{Identities, Recipients};
-use crate::stored::destinations::Destination;
-use crate::stored::names::Name;
-use crate::stored::signing::{SigningKey, VerifyKeys};
+use crate::stored::format::names::Name;
+use crate::stored::format::signing::{SigningKey, VerifyKeys};
+use crate::stored::write::destinations::Destination;
 use std::path::PathBuf;
 use std::sync::Arc;
 

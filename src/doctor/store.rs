@@ -10,11 +10,11 @@ use crate::run::Run;
 use crate::store::{
     BucketRules, Guard, Metadata, ObjectLock, Situation, Store, StoreError, Versioning, guard,
 };
-use crate::stored::catalogue::{self, Found};
-use crate::stored::clocks::Skew;
-use crate::stored::contents;
-use crate::stored::names::{CLOCK_SKEW, Name};
-use crate::stored::opened::Location;
+use crate::stored::find::catalogue::{self, Found};
+use crate::stored::find::clocks::Skew;
+use crate::stored::find::contents;
+use crate::stored::format::names::{CLOCK_SKEW, Name};
+use crate::stored::read::opened::Location;
 use crate::stored::upload::{LAST_WAIT, Uploading};
 use bytes::Bytes;
 use futures_util::TryStreamExt;

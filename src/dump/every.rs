@@ -8,9 +8,9 @@ use crate::postgres::clients::Clients;
 use crate::postgres::databases::{Databases, databases};
 use crate::postgres::{Psql, Situation};
 use crate::run::Run;
-use crate::stored::name_pattern::fits;
-use crate::stored::names::Name;
-use crate::stored::writer::{StoredBackup, WriteOptions};
+use crate::stored::format::name_pattern::fits;
+use crate::stored::format::names::Name;
+use crate::stored::write::writer::{StoredBackup, WriteOptions};
 use crate::text::shell_word;
 
 /// How the backups of a server's databases went.

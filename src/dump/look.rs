@@ -3,8 +3,8 @@
 use crate::archive::{Damage, EntryKind, Preamble, Reader, Toc, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::script::{Command, Outline, ScriptContents, without_drops};
-use crate::stored::manifest;
-use crate::stored::names::Timestamp;
+use crate::stored::format::manifest;
+use crate::stored::format::names::Timestamp;
 use async_compression::tokio::bufread::GzipDecoder;
 use std::fs::Metadata;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! From a database, a command or a file into the store.
 //!
 //! ```text
-//! request ─▶ preflight ─▶ pg_dump ─▶ stored::writer
+//! request ─▶ preflight ─▶ pg_dump ─▶ stored::write::writer
 //! ```
 
 pub mod adopt;
@@ -14,7 +14,7 @@ mod reading;
 pub mod request;
 
 use crate::run::Run;
-use crate::stored::writer::StoredBackup;
+use crate::stored::write::writer::StoredBackup;
 use crate::units::{age, count};
 use indicatif::BinaryBytes;
 

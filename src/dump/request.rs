@@ -4,7 +4,7 @@ use crate::branch::NeonSource;
 use crate::command::UserCommand;
 use crate::parallel::Sessions;
 use crate::postgres::{ConnInfo, DumpOptions, clients::Search};
-use crate::stored::names::Name;
+use crate::stored::format::names::Name;
 use std::time::Duration;
 
 /// A database to be backed up.

@@ -1,8 +1,8 @@
 //! What was fetched, and where it was written.
 
 use super::output::Output;
-use crate::stored::catalogue::Signature;
-use crate::stored::names::Place;
+use crate::stored::find::catalogue::Signature;
+use crate::stored::format::names::Place;
 
 /// What was fetched.
 pub struct Fetched {

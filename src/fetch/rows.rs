@@ -2,9 +2,9 @@
 
 use crate::archive::{Contents, CopyText, Csv, Preamble};
 use crate::error::{Error, Kind, Result};
-use crate::stored::excerpt;
-use crate::stored::inventory::{Block, BlockKind, Inventory};
-use crate::stored::reader::BackupReader;
+use crate::stored::format::inventory::{Block, BlockKind, Inventory};
+use crate::stored::read::excerpt;
+use crate::stored::read::reader::BackupReader;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
 /// Encodings with characters whose second byte may be a backslash, which `COPY` does not escape.

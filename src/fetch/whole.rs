@@ -4,8 +4,8 @@ use super::fetched::Written;
 use super::output::{Output, What};
 use crate::error::{Error, Result};
 use crate::run::Run;
-use crate::stored::opened::OpenedBackup;
-use crate::stored::reader::BackupReader;
+use crate::stored::read::opened::OpenedBackup;
+use crate::stored::read::reader::BackupReader;
 use indicatif::BinaryBytes;
 use tokio::io::AsyncWriteExt;
 

@@ -3,9 +3,9 @@
 use super::gaps::Gap;
 use super::growth::Growth;
 use crate::prune::Fate;
-use crate::stored::contents::{Entry, Flaw};
-use crate::stored::manifest::Manifest;
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::find::contents::{Entry, Flaw};
+use crate::stored::format::manifest::Manifest;
+use crate::stored::format::names::{Id, Name, Timestamp};
 use serde::Serialize;
 
 /// A store at a glance.

@@ -3,7 +3,7 @@
 //! Retention thins old backups out, from days to weeks to months. So an interval is compared with its neighbours, and
 //! never with those of another time.
 
-use crate::stored::names::Timestamp;
+use crate::stored::format::names::Timestamp;
 use serde::Serialize;
 use std::time::Duration;
 

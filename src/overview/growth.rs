@@ -1,7 +1,7 @@
 //! How tables grew, from the inventories of several backups.
 
-use crate::stored::inventory::{BlockKind, Inventory, Text};
-use crate::stored::names::Timestamp;
+use crate::stored::format::inventory::{BlockKind, Inventory, Text};
+use crate::stored::format::names::Timestamp;
 use serde::Serialize;
 use std::collections::BTreeMap;
 

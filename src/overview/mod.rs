@@ -18,11 +18,11 @@ use crate::error::Result;
 use crate::prune;
 use crate::retention::Policy;
 use crate::run::Run;
-use crate::stored::contents::{self, Entry, Standard};
-use crate::stored::manifest::Encryption;
-use crate::stored::name_pattern::NamePattern;
-use crate::stored::names::Timestamp;
-use crate::stored::opened::{OpenStore, ReadOptions};
+use crate::stored::find::contents::{self, Entry, Standard};
+use crate::stored::format::manifest::Encryption;
+use crate::stored::format::name_pattern::NamePattern;
+use crate::stored::format::names::Timestamp;
+use crate::stored::read::opened::{OpenStore, ReadOptions};
 
 /// Inventories that are read of each name; they are spread over all of its backups.
 const INVENTORIES: usize = 12;

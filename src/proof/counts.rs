@@ -4,7 +4,7 @@ use super::verdict::Proof;
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::Result;
 use crate::postgres::{Counted, Hidden, TableName, Target};
-use crate::stored::inventory::{BlockKind, Inventory};
+use crate::stored::format::inventory::{BlockKind, Inventory};
 use crate::units::count;
 use indicatif::HumanCount;
 use std::collections::HashSet;

@@ -15,8 +15,8 @@ use crate::error::Result;
 use crate::postgres::Target;
 use crate::postgres::clients::Clients;
 use crate::run::Run;
-use crate::stored::inventory::Inventory;
-use crate::stored::reader::BackupReader;
+use crate::stored::format::inventory::Inventory;
+use crate::stored::read::reader::BackupReader;
 
 /// Proves what was restored from `source`; `None` where that was not asked for.
 ///

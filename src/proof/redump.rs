@@ -8,7 +8,7 @@ use crate::postgres::patterns::{PatternOf, look_up};
 use crate::postgres::{ChildOutput, ConnInfo, DumpOptions, Psql, Server, Situation, Target};
 use crate::progress::{Direction, Progress};
 use crate::run::Run;
-use crate::stored::inventory::Inventory;
+use crate::stored::format::inventory::Inventory;
 use std::sync::atomic::Ordering;
 use tokio::io::AsyncReadExt;
 

@@ -8,13 +8,13 @@ use crate::error::{Error, Kind, Result};
 use crate::failures::Failures;
 use crate::run::Run;
 use crate::store::Store;
-use crate::stored::catalogue;
-use crate::stored::contents::{self, Entry, Flaw, Folder, Standard};
-use crate::stored::name_pattern::NamePattern;
-use crate::stored::names::{Id, Name, Place};
-use crate::stored::opened::Location;
-use crate::stored::renamed;
-use crate::stored::signing::VerifyKeys;
+use crate::stored::find::catalogue;
+use crate::stored::find::contents::{self, Entry, Flaw, Folder, Standard};
+use crate::stored::find::renamed;
+use crate::stored::format::name_pattern::NamePattern;
+use crate::stored::format::names::{Id, Name, Place};
+use crate::stored::format::signing::VerifyKeys;
+use crate::stored::read::opened::Location;
 use std::sync::Arc;
 
 /// Which backups to remove, and where.

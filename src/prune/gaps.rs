@@ -4,8 +4,8 @@
 //! removed by somebody else, or by other rules.
 
 use crate::retention::{self, Policy};
-use crate::stored::contents::Entry;
-use crate::stored::names::Id;
+use crate::stored::find::contents::Entry;
+use crate::stored::format::names::Id;
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 

@@ -9,9 +9,9 @@ use super::request::PruneOptions;
 use crate::error::Result;
 use crate::retention::Stale;
 use crate::store::Store;
-use crate::stored::contents::{Folder, prefix};
-use crate::stored::name_pattern::NamePattern;
-use crate::stored::names::{Name, Place};
+use crate::stored::find::contents::{Folder, prefix};
+use crate::stored::format::name_pattern::NamePattern;
+use crate::stored::format::names::{Name, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 

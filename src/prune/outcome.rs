@@ -4,7 +4,7 @@ use crate::error::{Error, Kind, Result};
 use crate::failures::{Failed, Failures};
 use crate::retention::{Stale, Why};
 use crate::store::Unfinished;
-use crate::stored::names::{Name, Place, Timestamp};
+use crate::stored::format::names::{Name, Place, Timestamp};
 use crate::units::{age, count};
 use indicatif::BinaryBytes;
 use std::time::SystemTime;

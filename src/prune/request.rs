@@ -1,9 +1,9 @@
 //! What is asked of a prune: where, what is kept, and what counts as a backup.
 
 use crate::retention::Policy;
-use crate::stored::contents::Standard;
-use crate::stored::destinations::Destination;
-use crate::stored::name_pattern::NamePattern;
+use crate::stored::find::contents::Standard;
+use crate::stored::format::name_pattern::NamePattern;
+use crate::stored::write::destinations::Destination;
 use std::time::Duration;
 
 /// What to remove, and where.

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::proof::{self, Proof, catalog};
-use crate::stored::names::Place;
+use crate::stored::format::names::Place;
 use crate::units::{age, count, counted_rows};
 use serde::Serialize;
 use std::time::Duration;

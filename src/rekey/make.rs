@@ -6,13 +6,13 @@ use crate::pipeline::{self, Reencrypt};
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::store::{Metadata, Situation};
-use crate::stored::digest::Digest;
 use crate::stored::download;
-use crate::stored::manifest::{Encryption, Manifest, Object, Rekeying, TOOL};
-use crate::stored::names::{Place, Timestamp};
-use crate::stored::opened::{OpenedBackup, stored_as_said};
-use crate::stored::publication::Publication;
+use crate::stored::format::digest::Digest;
+use crate::stored::format::manifest::{Encryption, Manifest, Object, Rekeying, TOOL};
+use crate::stored::format::names::{Place, Timestamp};
+use crate::stored::read::opened::{OpenedBackup, stored_as_said};
 use crate::stored::upload::{self, Uploading};
+use crate::stored::write::publication::Publication;
 use std::sync::Arc;
 
 /// Parts that are uploaded at the same time.

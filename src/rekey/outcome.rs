@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::failures::{Failed, Failures};
-use crate::stored::names::{Id, Place};
+use crate::stored::format::names::{Id, Place};
 
 /// What became of the chosen backups.
 #[derive(Debug)]

@@ -1,10 +1,10 @@
 //! What is asked of a rekey: which backups, what opens them, and who can read them from now on.
 
 use crate::pipeline::keys::Recipients;
-use crate::stored::names::Name;
-use crate::stored::newest::Which;
-use crate::stored::opened::ReadOptions;
-use crate::stored::signing::SigningKey;
+use crate::stored::find::newest::Which;
+use crate::stored::format::names::Name;
+use crate::stored::format::signing::SigningKey;
+use crate::stored::read::opened::ReadOptions;
 use std::sync::Arc;
 
 /// Which backups get new recipients, and which those are.

@@ -1,7 +1,7 @@
 //! What is said of a rekey, besides what became of each backup.
 
 use super::outcome::RekeyedBackup;
-use crate::stored::manifest::Manifest;
+use crate::stored::format::manifest::Manifest;
 
 /// Who can read it now, for a sentence.
 pub(super) fn readers(manifest: &Manifest) -> String {
@@ -42,7 +42,7 @@ pub(super) fn notes(backups: &[RekeyedBackup], dry_run: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stored::names::{Id, Place, Timestamp};
+    use crate::stored::format::names::{Id, Place, Timestamp};
 
     fn done(receipts: usize, opened: Option<&str>) -> RekeyedBackup {
         let id = Id::new(Timestamp::now()).unwrap();

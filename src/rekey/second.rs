@@ -2,9 +2,9 @@
 
 use super::{OF_OTHERS, Work};
 use crate::error::{Error, Kind, Result};
-use crate::stored::contents::{self, Folder};
-use crate::stored::manifest::Manifest;
-use crate::stored::names::{Id, Place};
+use crate::stored::find::contents::{self, Folder};
+use crate::stored::format::manifest::Manifest;
+use crate::stored::format::names::{Id, Place};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};

@@ -12,11 +12,11 @@ use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::{ConnInfo, Constraint, Naming, NotEmpty, PgRestoreOptions, Situation, Target};
 use crate::proof::{self, Proof, ProofBy};
 use crate::run::Run;
-use crate::stored::excerpt;
-use crate::stored::inventory::Inventory;
-use crate::stored::manifest::BackupKind;
-use crate::stored::opened::BackupSelection;
-use crate::stored::reader::BackupReader;
+use crate::stored::format::inventory::Inventory;
+use crate::stored::format::manifest::BackupKind;
+use crate::stored::read::excerpt;
+use crate::stored::read::opened::BackupSelection;
+use crate::stored::read::reader::BackupReader;
 use crate::units::{age, count, counted_rows};
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,7 @@ use crate::command::UserCommand;
 use crate::error::Result;
 use crate::postgres::Program;
 use crate::run::Run;
-use crate::stored::reader::BackupReader;
+use crate::stored::read::reader::BackupReader;
 use crate::units::age;
 use indicatif::BinaryBytes;
 use std::process::Stdio;

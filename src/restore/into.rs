@@ -14,11 +14,11 @@ use crate::postgres::{
     ConnInfo, FoundTable, PgRestoreOptions, Psql, Reference, Server, WantedTable, refuse_standby,
 };
 use crate::run::Run;
-use crate::stored::excerpt;
-use crate::stored::inventory::{BlockKind, Inventory};
-use crate::stored::names::Place;
-use crate::stored::opened::BackupSelection;
-use crate::stored::reader::BackupReader;
+use crate::stored::format::inventory::{BlockKind, Inventory};
+use crate::stored::format::names::Place;
+use crate::stored::read::excerpt;
+use crate::stored::read::opened::BackupSelection;
+use crate::stored::read::reader::BackupReader;
 use crate::units::{age, count};
 use indicatif::HumanCount;
 use std::collections::{BTreeSet, HashMap, HashSet};

@@ -4,7 +4,7 @@ use crate::archive::{Pattern, Preamble, TableName, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::{Constraint, FoundTable, Psql, REPORT, Referring, Situation, identifier, lock_holders};
 use crate::run::Run;
-use crate::stored::names::Place;
+use crate::stored::format::names::Place;
 use crate::units::count;
 use indicatif::HumanCount;
 use std::cmp::Reverse;

@@ -4,9 +4,9 @@ use crate::archive::{
     Defined, LeftOut, Pattern, Preamble, Section, TIMESCALEDB, TableName, TocEntry, Unwanted,
 };
 use crate::error::Result;
-use crate::stored::excerpt;
-use crate::stored::inventory::{Block, BlockKind, Extension, Inventory};
-use crate::stored::reader::BackupReader;
+use crate::stored::format::inventory::{Block, BlockKind, Extension, Inventory};
+use crate::stored::read::excerpt;
+use crate::stored::read::reader::BackupReader;
 use crate::text::shell_word;
 use crate::units::count;
 use std::collections::HashSet;

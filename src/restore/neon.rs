@@ -9,7 +9,7 @@ use crate::branch::{self, Neon, NeonBranch, OwnBranch, TemporaryBranch, Uri, giv
 use crate::error::{Error, Kind, Result};
 use crate::postgres::Naming;
 use crate::run::Run;
-use crate::stored::manifest::BackupKind;
+use crate::stored::format::manifest::BackupKind;
 
 /// Where the restored database is on Neon.
 pub struct NeonPlace {

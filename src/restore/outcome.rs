@@ -3,7 +3,7 @@
 use super::plan::Plan;
 use crate::error::{Error, Result};
 use crate::proof::Proof;
-use crate::stored::inventory::Inventory;
+use crate::stored::format::inventory::Inventory;
 use std::time::Duration;
 
 /// A database that was filled.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::postgres::clients::Version;
 use crate::postgres::grants::Grant;
 use crate::postgres::{KnownRoles, PgRestoreOptions};
-use crate::stored::opened::OpenedBackup;
+use crate::stored::read::opened::OpenedBackup;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

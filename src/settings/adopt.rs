@@ -4,9 +4,9 @@ use super::writing;
 use crate::cli::AdoptWords;
 use crate::dump::adopt::AdoptRequest;
 use crate::error::{Error, Result};
-use crate::stored::names::CLOCK_SKEW;
-use crate::stored::names::Timestamp;
-use crate::stored::writer::WriteOptions;
+use crate::stored::format::names::CLOCK_SKEW;
+use crate::stored::format::names::Timestamp;
+use crate::stored::write::writer::WriteOptions;
 
 /// `pgstow adopt`.
 #[derive(Debug)]

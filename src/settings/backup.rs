@@ -7,8 +7,8 @@ use crate::dump::request::{DumpRequest, Producer, ShrinkLimits, StreamRequest};
 use crate::error::{Error, Result};
 use crate::postgres::DumpOptions;
 use crate::prune::PruneOptions;
-use crate::stored::names::Name;
-use crate::stored::writer::WriteOptions;
+use crate::stored::format::names::Name;
+use crate::stored::write::writer::WriteOptions;
 
 /// `pgstow backup`.
 #[derive(Debug)]

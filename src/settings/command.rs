@@ -5,7 +5,7 @@ use super::selection;
 use crate::cli::RestoreWords;
 use crate::command::UserCommand;
 use crate::error::{Error, Result};
-use crate::stored::opened::BackupSelection;
+use crate::stored::read::opened::BackupSelection;
 use std::ffi::OsString;
 
 /// The command that was typed, if there was one.

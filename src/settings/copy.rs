@@ -5,7 +5,7 @@ use super::{history, keys, location, name, which};
 use crate::cli::CopyWords;
 use crate::copy::CopyOptions;
 use crate::error::{Error, Result};
-use crate::stored::newest::Which;
+use crate::stored::find::newest::Which;
 
 /// Checks the words of `pgstow copy`.
 pub fn copy(words: &CopyWords) -> Result<CopyOptions> {

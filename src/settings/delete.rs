@@ -4,7 +4,7 @@ use super::{keys, name, only_location};
 use crate::cli::DeleteWords;
 use crate::error::{Error, Result};
 use crate::prune::DeleteOptions;
-use crate::stored::names::Id;
+use crate::stored::format::names::Id;
 
 /// Checks the words of `pgstow delete`.
 pub fn delete(words: &DeleteWords) -> Result<DeleteOptions> {

@@ -9,9 +9,9 @@ use crate::cli::{BackupWords, DoctorWords, IdentityWords, TrustWords, WritingWor
 use crate::doctor::{DoctorRequest, Readers, Subject};
 use crate::error::Result;
 use crate::store::{Retry, refuse_impossible};
-use crate::stored::destinations::Destination;
-use crate::stored::names::Name;
-use crate::stored::opened::Location;
+use crate::stored::format::names::Name;
+use crate::stored::read::opened::Location;
+use crate::stored::write::destinations::Destination;
 use std::sync::Arc;
 use std::time::Duration;
 

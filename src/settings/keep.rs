@@ -5,9 +5,9 @@ use crate::cli::{KeepWords, PruneWords, TrustWords};
 use crate::error::{Error, Result};
 use crate::prune::PruneOptions;
 use crate::retention::{Policy, Rules, time_zone};
-use crate::stored::contents::Standard;
-use crate::stored::destinations::Destination;
-use crate::stored::name_pattern::NamePattern;
+use crate::stored::find::contents::Standard;
+use crate::stored::format::name_pattern::NamePattern;
+use crate::stored::write::destinations::Destination;
 
 /// Checks the words of `pgstow prune`.
 pub fn prune(words: &PruneWords) -> Result<PruneOptions> {

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::pipeline::keys::{
     Ask, ExposeSecret, Identities, Recipients, SecretString, Variables, is_for_plugins,
 };
-use crate::stored::signing::{SigningKey, VerifyKeys};
+use crate::stored::format::signing::{SigningKey, VerifyKeys};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

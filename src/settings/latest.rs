@@ -1,7 +1,7 @@
 //! What is said of "latest" once and for all.
 
 use crate::cli::Verb;
-use crate::stored::catalogue::LATEST;
+use crate::stored::find::catalogue::LATEST;
 
 /// What is said once and for all of "latest" says nothing of a backup that is named, or of many.
 pub(super) fn look_back_for_latest_only(verb: &mut Verb) {

@@ -3,10 +3,10 @@
 use super::{history, keys, location_to_look_at, name};
 use crate::cli::ListWords;
 use crate::error::Result;
-use crate::stored::history::History;
-use crate::stored::names::Name;
-use crate::stored::opened::Location;
-use crate::stored::signing::VerifyKeys;
+use crate::stored::find::history::History;
+use crate::stored::format::names::Name;
+use crate::stored::format::signing::VerifyKeys;
+use crate::stored::read::opened::Location;
 use std::time::Duration;
 
 /// `pgstow list`.

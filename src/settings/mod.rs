@@ -84,7 +84,7 @@ use crate::archive::Pattern;
 use crate::cli::{ServerWords, TableWords};
 use crate::error::{Error, Result};
 use crate::postgres::{ConnInfo, Environment, PasswordCommand, clients::Search};
-use crate::stored::names::Name;
+use crate::stored::format::names::Name;
 use crate::temporary::folder_of;
 use std::fs::Metadata;
 use std::os::unix::fs::FileTypeExt;

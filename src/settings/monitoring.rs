@@ -11,7 +11,7 @@ use crate::error::{self, Error};
 use crate::monitoring::{self, MonitoringOptions, Notify};
 use crate::postgres::ConnInfo;
 use crate::record::Entry;
-use crate::stored::names::Name;
+use crate::stored::format::names::Name;
 use crate::web::SecretUrl;
 use std::ffi::OsString;
 use std::path::PathBuf;

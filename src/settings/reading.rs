@@ -5,11 +5,11 @@ use super::{keys, location, name};
 use crate::cli::{BeforeWords, OpenWords, SelectWords, StoreWords, TrustWords, When};
 use crate::error::{Error, Result};
 use crate::retention::{TimeZone, time_zone};
-use crate::stored::catalogue::LATEST;
-use crate::stored::history::{Caution, History};
-use crate::stored::names::Timestamp;
-use crate::stored::newest::Which;
-use crate::stored::opened::{BackupSelection, ReadOptions, Select};
+use crate::stored::find::catalogue::LATEST;
+use crate::stored::find::history::{Caution, History};
+use crate::stored::find::newest::Which;
+use crate::stored::format::names::Timestamp;
+use crate::stored::read::opened::{BackupSelection, ReadOptions, Select};
 use std::sync::Arc;
 use std::time::SystemTime;
 

@@ -4,9 +4,9 @@ use super::{keys, name, only_location, which};
 use crate::cli::RekeyWords;
 use crate::error::{Error, Result};
 use crate::rekey::{Change, RekeyOptions};
-use crate::stored::history::Caution;
-use crate::stored::newest::Which;
-use crate::stored::opened::ReadOptions;
+use crate::stored::find::history::Caution;
+use crate::stored::find::newest::Which;
+use crate::stored::read::opened::ReadOptions;
 use std::sync::Arc;
 
 /// Checks the words of `pgstow rekey`.

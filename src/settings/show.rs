@@ -3,8 +3,8 @@
 use super::{location_to_look_at, reading, reading_without_keys, select};
 use crate::cli::ShowWords;
 use crate::error::Result;
-use crate::stored::history::Caution;
-use crate::stored::opened::{BackupSelection, ReadOptions};
+use crate::stored::find::history::Caution;
+use crate::stored::read::opened::{BackupSelection, ReadOptions};
 
 /// `pgstow show`.
 #[derive(Debug)]

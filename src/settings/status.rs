@@ -5,7 +5,7 @@ use super::{history, keys, location_to_look_at};
 use crate::cli::StatusWords;
 use crate::error::Result;
 use crate::status::StatusOptions;
-use crate::stored::contents::Standard;
+use crate::stored::find::contents::Standard;
 
 /// Checks the words of `pgstow status`.
 pub fn status(words: &StatusWords) -> Result<StatusOptions> {

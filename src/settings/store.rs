@@ -9,8 +9,8 @@ use crate::store::{
     Authorities, Credentials, CustomerKey, LockMode, LockWish, OpenOptions, Rates, Retry, StoreUrl,
     refuse_impossible,
 };
-use crate::stored::destinations::Destination;
-use crate::stored::opened::Location;
+use crate::stored::read::opened::Location;
+use crate::stored::write::destinations::Destination;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use std::path::PathBuf;

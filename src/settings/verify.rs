@@ -10,7 +10,7 @@ use crate::cli::{ReceiptWords, ReceiptsAction, ReceiptsWords, TrustWords, Verify
 use crate::error::{Error, Result};
 use crate::proof::ProofBy;
 use crate::rehearsal::Rehearsal;
-use crate::stored::newest::Which;
+use crate::stored::find::newest::Which;
 use crate::verify::{CheckOptions, HowVerified, ReceiptOptions, VerifyOptions};
 
 /// Checks the words of `pgstow verify`.

@@ -8,7 +8,7 @@ use super::origin::{self, Origins};
 use super::secrets::{hidden, secrets, without_given};
 use crate::cli::{self, KeysWords, ListWords, OnError, Parsed, Refusal, RestoreWords, Verb, Words};
 use crate::error::{Error, Result};
-use crate::stored::names::Id;
+use crate::stored::format::names::Id;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

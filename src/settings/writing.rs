@@ -5,8 +5,8 @@ use super::{destinations, keys, lines};
 use crate::cli::WritingWords;
 use crate::error::{Error, Result};
 use crate::store::refuse_impossible;
-use crate::stored::destinations::Destination;
-use crate::stored::writer::WriteOptions;
+use crate::stored::write::destinations::Destination;
+use crate::stored::write::writer::WriteOptions;
 use std::collections::BTreeMap;
 
 /// More processors than this do not help one dump, which a single COPY feeds; they only cost memory.

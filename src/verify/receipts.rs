@@ -4,16 +4,16 @@ use crate::error::{Error, Result};
 use crate::rehearsal::Rehearsed;
 use crate::run::Run;
 use crate::store::{Metadata, Situation, Store};
-use crate::stored::catalogue::{self, Backup, Signature};
-use crate::stored::manifest::TOOL;
-use crate::stored::names::{Id, Place, Timestamp};
-use crate::stored::opened::Location;
-use crate::stored::proven;
-use crate::stored::receipt::{
+use crate::stored::find::catalogue::{self, Backup, Signature};
+use crate::stored::find::proven;
+use crate::stored::find::renamed;
+use crate::stored::format::manifest::TOOL;
+use crate::stored::format::names::{Id, Place, Timestamp};
+use crate::stored::format::receipt::{
     self, AboutBackup, AboutRestore, Answered, Compared, LARGEST, Predicate, Receipt,
 };
-use crate::stored::renamed;
-use crate::stored::signing::{Signed, SigningKey, VerifyKeys};
+use crate::stored::format::signing::{Signed, SigningKey, VerifyKeys};
+use crate::stored::read::opened::Location;
 use crate::stored::upload::Uploading;
 use crate::temporary::{Partial, folder_of};
 use std::fs::File;

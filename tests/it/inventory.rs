@@ -8,7 +8,7 @@ use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::Manifest;
+use pgstow::stored::format::manifest::Manifest;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::said::day;
 use crate::overview::facts::NameFacts;
-use crate::stored::names::Timestamp;
+use crate::stored::format::names::Timestamp;
 
 /// The time that the charts show, from 0 to 1.
 pub(super) struct Axis {

@@ -11,7 +11,7 @@ mod said;
 mod tables;
 
 use super::facts::{NameFacts, Overview};
-use crate::stored::names::Timestamp;
+use crate::stored::format::names::Timestamp;
 use escape::Escaped;
 use said::{badge, bytes, minute, since, wide};
 use std::fmt::Write;

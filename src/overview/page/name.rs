@@ -8,7 +8,7 @@ use super::said::{badge, bytes, day, minute, since, span};
 use super::tables;
 use crate::overview::facts::{BackupFacts, NameFacts, Overview};
 use crate::overview::gaps::Gap;
-use crate::stored::names::Timestamp;
+use crate::stored::format::names::Timestamp;
 use crate::units::count;
 use indicatif::HumanCount;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use super::escape::Escaped;
 use crate::overview::facts::State;
-use crate::stored::names::Timestamp;
+use crate::stored::format::names::Timestamp;
 use crate::units::age;
 use indicatif::BinaryBytes;
 use std::time::{Duration, SystemTime};

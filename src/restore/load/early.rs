@@ -6,7 +6,7 @@
 
 use crate::archive::{EntryKind, Preamble, Section, TocEntry};
 use crate::postgres::TIMESCALEDB_RESTORING;
-use crate::stored::inventory::Inventory;
+use crate::stored::format::inventory::Inventory;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -260,7 +260,7 @@ mod tests {
     use super::super::later::Later;
     use super::*;
     use crate::archive::{Contents, Reader};
-    use crate::stored::inventory::Block;
+    use crate::stored::format::inventory::Block;
 
     const OF_15: &[u8] = include_bytes!("../../../tests/data/related15.dump");
     const OF_18: &[u8] = include_bytes!("../../../tests/data/related18.dump");

@@ -1,7 +1,7 @@
 //! Shares a dump's data out among workers: each part is an archive of its own for one `pg_restore`.
 
 use crate::archive::{EntryKind, Preamble, Section, TocEntry, rows_begin, rows_end};
-use crate::stored::inventory::{Block, BlockKind, Inventory};
+use crate::stored::format::inventory::{Block, BlockKind, Inventory};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;

@@ -108,7 +108,7 @@ mod tests {
     use super::super::parts::{Sizes, parts};
     use super::*;
     use crate::archive::{Preamble, Reader};
-    use crate::stored::inventory::Inventory;
+    use crate::stored::format::inventory::Inventory;
 
     /// What is begun, in its order, if a worker ends its work only when nothing else can be begun.
     #[test]

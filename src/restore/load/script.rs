@@ -10,7 +10,7 @@ use crate::postgres::clients::Clients;
 use crate::postgres::script::{check, script};
 use crate::postgres::{Locale, Situation, Target};
 use crate::script::Filter;
-use crate::stored::reader::BackupReader;
+use crate::stored::read::reader::BackupReader;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
 /// Bytes on their way between decompression and `psql`.

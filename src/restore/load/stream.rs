@@ -15,9 +15,9 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::restore::restore as pg_restore;
 use crate::postgres::{Constraint, Situation, Target};
-use crate::stored::excerpt;
-use crate::stored::inventory::Inventory;
-use crate::stored::reader::BackupReader;
+use crate::stored::format::inventory::Inventory;
+use crate::stored::read::excerpt;
+use crate::stored::read::reader::BackupReader;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use tokio::io::{AsyncWriteExt, BufReader, DuplexStream};
 

@@ -8,7 +8,7 @@ use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
 use crate::servers::s3::S3;
 use pgstow::error::Kind;
-use pgstow::stored::digest::Digest;
+use pgstow::stored::format::digest::Digest;
 use rustix::process::Signal;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

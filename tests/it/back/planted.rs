@@ -4,7 +4,7 @@ use super::scene::{MANIFEST, forge, sha256};
 use crate::harness::{Pgstow, pgstow};
 use crate::scene::{Keys, Place, Sample, signing_keys};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::{Encryption, Manifest, Object};
+use pgstow::stored::format::manifest::{Encryption, Manifest, Object};
 
 /// Whoever plants a backup knows the store, not the keys.
 const PLANTED: &str = "99990101T000000Z-aaaaaa";

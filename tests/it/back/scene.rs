@@ -2,8 +2,8 @@
 
 use crate::scene::{Place, fetch};
 use crate::servers::postgres::Cluster;
-use pgstow::stored::digest::Digest;
-use pgstow::stored::manifest::Manifest;
+use pgstow::stored::format::digest::Digest;
+use pgstow::stored::format::manifest::Manifest;
 use sha2::{Digest as _, Sha256};
 use std::io::Write;
 use std::process::{Command, Stdio};

@@ -5,7 +5,7 @@ use crate::keep::scene::{DAY, HOUR};
 use crate::scene::Place;
 use crate::servers::garage::Garage;
 use pgstow::error::Kind;
-use pgstow::stored::names::Id;
+use pgstow::stored::format::names::Id;
 
 const FETCH: [&str; 4] = ["fetch", "latest", "-o", "-"];
 

@@ -4,8 +4,8 @@ use crate::harness::{Pgstow, Run};
 use crate::keep::scene::Template;
 use crate::scene::{Keys, Place, signing_keys};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::Manifest;
-use pgstow::stored::signing::{Signed, SigningKey};
+use pgstow::stored::format::manifest::Manifest;
+use pgstow::stored::format::signing::{Signed, SigningKey};
 use std::time::Duration;
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ use crate::harness::{Pgstow, pgstow};
 use crate::keep::scene::{HOUR, put, put_changed, there};
 use crate::scene::{Keys, Place, signing_keys};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::Manifest;
+use pgstow::stored::format::manifest::Manifest;
 use tempfile::TempDir;
 
 /// Copies all objects of a backup into another folder of the store.

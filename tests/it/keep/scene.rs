@@ -2,8 +2,8 @@
 
 use crate::harness::Pgstow;
 use crate::scene::{Keys, Place};
-use pgstow::stored::manifest::Manifest;
-use pgstow::stored::names::Timestamp;
+use pgstow::stored::format::manifest::Manifest;
+use pgstow::stored::format::names::Timestamp;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};

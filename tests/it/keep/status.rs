@@ -5,8 +5,8 @@ use crate::harness::Run;
 use crate::scene::Place;
 use crate::servers::s3::wait;
 use pgstow::error::Kind;
-use pgstow::stored::manifest::Totals;
-use pgstow::stored::names::{Id, Timestamp};
+use pgstow::stored::format::manifest::Totals;
+use pgstow::stored::format::names::{Id, Timestamp};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 

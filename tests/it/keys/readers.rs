@@ -5,7 +5,7 @@ use crate::harness::Run;
 use crate::keep::scene::folder_and_bucket;
 use crate::scene::{Keys, Place};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::Manifest;
+use pgstow::stored::format::manifest::Manifest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -7,7 +7,7 @@ use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::{Encryption, Object};
+use pgstow::stored::format::manifest::{Encryption, Object};
 use tempfile::TempDir;
 
 #[test]

@@ -12,8 +12,8 @@ use crate::servers::s3::{S3, wait};
 use aws_sdk_s3::primitives::DateTime;
 use aws_sdk_s3::types::{ObjectLockRetention, ObjectLockRetentionMode};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::{Rekeying, Totals};
-use pgstow::stored::names::Timestamp;
+use pgstow::stored::format::manifest::{Rekeying, Totals};
+use pgstow::stored::format::names::Timestamp;
 use std::time::{Duration, SystemTime};
 
 /// The moments of ids: what comes before their letters.

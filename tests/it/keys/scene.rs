@@ -2,7 +2,7 @@
 
 use crate::harness::Pgstow;
 use crate::scene::{Keys, Place, every_client};
-use pgstow::stored::manifest::Manifest;
+use pgstow::stored::format::manifest::Manifest;
 use std::ffi::OsString;
 use std::io::Read;
 use std::path::Path;

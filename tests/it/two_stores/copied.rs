@@ -7,7 +7,7 @@ use crate::servers::garage::Garage;
 use crate::servers::gcs::Account;
 use crate::servers::s3::{S3, wait};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::Manifest;
+use pgstow::stored::format::manifest::Manifest;
 use rustix::process::Signal;
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};

@@ -7,7 +7,7 @@ use crate::scene::{Keys, Place};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use pgstow::error::Kind;
-use pgstow::stored::manifest::Object;
+use pgstow::stored::format::manifest::Object;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 

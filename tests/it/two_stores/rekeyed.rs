@@ -6,8 +6,8 @@ use crate::keep::scene::{days, folder_and_bucket, there};
 use crate::keys::scene::{content, manifest, rekey};
 use crate::scene::{Keys, Place};
 use pgstow::error::Kind;
-use pgstow::stored::manifest::Rekeying;
-use pgstow::stored::names::Timestamp;
+use pgstow::stored::format::manifest::Rekeying;
+use pgstow::stored::format::names::Timestamp;
 
 /// A nightly copy comes between the rekeying of the second store and that of the first.
 #[test]

@@ -1,7 +1,7 @@
 //! Whether this machine's clock is right, as far as a store's clock shows it: ids are moments of this machine's.
 
-use super::names::CLOCK_SKEW;
 use crate::store::Store;
+use crate::stored::format::names::CLOCK_SKEW;
 use crate::units::age;
 use std::time::{Duration, SystemTime};
 

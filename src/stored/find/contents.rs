@@ -3,14 +3,14 @@
 //! Everything comes from one listing; only the manifests are read. What does not look like ours is not seen.
 
 use super::catalogue::{self, Backup, Found};
-use super::manifest::Manifest;
-use super::name_pattern::NamePattern;
-use super::names::{Id, MANIFEST, Place, Timestamp};
 use super::proven::{self, MOST_READ, MaybeProven, Proven};
-use super::receipt;
-use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::store::{Listed, Situation, Store};
+use crate::stored::format::manifest::Manifest;
+use crate::stored::format::name_pattern::NamePattern;
+use crate::stored::format::names::{Id, MANIFEST, Place, Timestamp};
+use crate::stored::format::receipt;
+use crate::stored::format::signing::VerifyKeys;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;

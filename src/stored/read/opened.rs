@@ -2,22 +2,22 @@
 //!
 //! The dump itself is not touched here: [`super::reader`] streams it, [`super::ranges`] reads parts of it.
 
-use super::catalogue::{self, Backup, Found};
-use super::contents::missing;
-use super::digest::Digest;
-use super::download;
-use super::history::{Caution, History};
-use super::inventory::{self, Inventory};
-use super::manifest::{self, Encryption, Object};
-use super::names::{Name, Place, Timestamp};
-use super::newest::Chooser;
-use super::proven::{self, Proven};
-use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
 use crate::pipeline::{self, Fetch, Tally, Unpack, Unpacked, Watch, open};
 use crate::progress::Progress;
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
+use crate::stored::download;
+use crate::stored::find::catalogue::{self, Backup, Found};
+use crate::stored::find::contents::missing;
+use crate::stored::find::history::{Caution, History};
+use crate::stored::find::newest::Chooser;
+use crate::stored::find::proven::{self, Proven};
+use crate::stored::format::digest::Digest;
+use crate::stored::format::inventory::{self, Inventory};
+use crate::stored::format::manifest::{self, Encryption, Object};
+use crate::stored::format::names::{Name, Place, Timestamp};
+use crate::stored::format::signing::VerifyKeys;
 use futures_util::{StreamExt, TryStreamExt};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, OnceLock};

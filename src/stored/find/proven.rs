@@ -6,13 +6,13 @@
 
 use super::catalogue::{self, Backup, Found};
 use super::clocks;
-use super::digest::Digest;
-use super::download;
-use super::names::{Id, MANIFEST, Name, Place, Timestamp};
-use super::receipt::{self, Receipt};
-use super::signing::{Signed, SigningKey, VerifyKeys};
 use crate::error::{Error, Kind, Result};
 use crate::store::{Situation, Store};
+use crate::stored::download;
+use crate::stored::format::digest::Digest;
+use crate::stored::format::names::{Id, MANIFEST, Name, Place, Timestamp};
+use crate::stored::format::receipt::{self, Receipt};
+use crate::stored::format::signing::{Signed, SigningKey, VerifyKeys};
 use crate::units::count;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};

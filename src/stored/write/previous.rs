@@ -1,11 +1,11 @@
 //! Which backup is the one before a new one, as its manifest names it.
 
-use super::catalogue::Found;
 use super::destinations::Destinations;
-use super::history;
-use super::names::{Id, Place};
-use super::signing::SigningKey;
 use crate::error::Result;
+use crate::stored::find::catalogue::Found;
+use crate::stored::find::history;
+use crate::stored::format::names::{Id, Place};
+use crate::stored::format::signing::SigningKey;
 
 /// The backup before this one: the newest that this key has signed, as whoever can write to the store could put anything
 /// there, and remove it again. If that cannot be known, it is the newest that is listed.

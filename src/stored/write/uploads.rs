@@ -4,9 +4,9 @@
 //! holds as many parts as with one store, and one more; a slow store slows the others.
 
 use super::destinations::Destinations;
-use super::upload::{ABORT, Sent, Uploading};
 use crate::error::{Error, Result};
 use crate::store::{Metadata, Stored};
+use crate::stored::upload::{ABORT, Sent, Uploading};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,14 +4,14 @@
 //! The job that takes backups has no identity. It compares what everyone may know, the totals; table by
 //! table only where the last backup is not encrypted.
 
-use super::opened::OpenedBackup;
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
-use crate::stored::catalogue::{self, Backup, Found};
-use crate::stored::inventory::{Block, BlockKind, Inventory, Text};
-use crate::stored::manifest::{Encryption, Source, Totals};
-use crate::stored::names::{Id, Name, Timestamp};
-use crate::stored::signing::VerifyKeys;
+use crate::stored::find::catalogue::{self, Backup, Found};
+use crate::stored::format::inventory::{Block, BlockKind, Inventory, Text};
+use crate::stored::format::manifest::{Encryption, Source, Totals};
+use crate::stored::format::names::{Id, Name, Timestamp};
+use crate::stored::format::signing::VerifyKeys;
+use crate::stored::read::opened::OpenedBackup;
 use crate::units::count;
 use indicatif::{BinaryBytes, HumanCount};
 use std::collections::HashMap;

@@ -4,9 +4,9 @@
 //! worth more than none, and the dump is not read twice. Whether the run has failed is decided at the end: it has, if
 //! a store was left out that is not optional.
 
-use super::opened::Location;
 use crate::error::{Error, Result};
 use crate::store::{Limits, Situation, Store};
+use crate::stored::read::opened::Location;
 use crate::text::shell_word;
 use futures_util::future::join_all;
 use indicatif::BinaryBytes;

@@ -6,10 +6,10 @@
 //! there: `prune` never removes the newest backup of a name.
 
 use super::catalogue::{self, Backup, Found};
-use super::names::{Id, Name, Place, Timestamp};
-use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
+use crate::stored::format::names::{Id, Name, Place, Timestamp};
+use crate::stored::format::signing::VerifyKeys;
 use crate::temporary::Partial;
 use serde::{Deserialize, Serialize};
 use std::fmt;

@@ -6,12 +6,12 @@
 use crate::error::{Error, Kind, Result};
 use crate::sha256;
 use crate::store::{self, Listed, Situation, Store, StoreError};
-use crate::stored::digest::Digest;
 use crate::stored::download;
-use crate::stored::manifest::{self, Manifest};
-use crate::stored::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
-use crate::stored::receipt;
-use crate::stored::signing::{Signed, VerifyKeys};
+use crate::stored::format::digest::Digest;
+use crate::stored::format::manifest::{self, Manifest};
+use crate::stored::format::names::{Id, MANIFEST, Name, Place, SIGNATURE, Timestamp};
+use crate::stored::format::receipt;
+use crate::stored::format::signing::{Signed, VerifyKeys};
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::BTreeMap;

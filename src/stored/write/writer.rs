@@ -3,11 +3,8 @@
 //!
 //! Where the bytes come from, and whether they are whole, is for the callers to know.
 
-use super::clocks;
 use super::destinations::{self, Destination, Destinations, InStore, OpenDestination};
-use super::digest::Digest;
 use super::publication::Publication;
-use super::signing::SigningKey;
 use crate::error::{Error, Result};
 use crate::layout::FrameSpan;
 use crate::pipeline::keys::Recipients;
@@ -15,17 +12,20 @@ use crate::pipeline::{self, FRAME, Pack, Packed, Tally, Watch, seal};
 use crate::progress::Progress;
 use crate::run::Run;
 use crate::store::{Metadata, Stored};
-use crate::stored::catalogue::Found;
-use crate::stored::compare::Held;
-use crate::stored::inventory::Inventory;
-use crate::stored::manifest::{
+use crate::stored::find::catalogue::Found;
+use crate::stored::find::clocks;
+use crate::stored::format::digest::Digest;
+use crate::stored::format::inventory::Inventory;
+use crate::stored::format::manifest::{
     self, Compression, Encryption, Globals, LARGEST_GLOBALS, LeftOut, Manifest, Object, Postgres, TOOL,
     Totals,
 };
-use crate::stored::names::{Id, Name, Place, Timestamp};
-use crate::stored::previous::previous;
+use crate::stored::format::names::{Id, Name, Place, Timestamp};
+use crate::stored::format::signing::SigningKey;
 use crate::stored::upload;
-use crate::stored::uploads::Uploads;
+use crate::stored::write::compare::Held;
+use crate::stored::write::previous::previous;
+use crate::stored::write::uploads::Uploads;
 use bytes::Bytes;
 use indicatif::BinaryBytes;
 use std::collections::BTreeMap;

@@ -5,11 +5,11 @@
 
 use super::catalogue::{self, Found};
 use super::history::{Caution, History};
-use super::names::{Name, Place, Timestamp};
 use super::renamed;
-use super::signing::VerifyKeys;
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
+use crate::stored::format::names::{Name, Place, Timestamp};
+use crate::stored::format::signing::VerifyKeys;
 use crate::units::age;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::pipeline::{self, Fetch, Key};
 use crate::progress::Progress;
 use crate::stored::download;
-use crate::stored::inventory::Inventory;
+use crate::stored::format::inventory::Inventory;
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;

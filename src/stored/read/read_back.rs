@@ -1,13 +1,13 @@
 //! Reads stored objects to their end, and compares them with their manifest: with a key what is in them, without one
 //! the bytes that the store has.
 
-use super::digest::Digest;
-use super::download;
-use super::manifest::Object;
 use super::opened::OpenedBackup;
 use super::reader::BackupReader;
 use crate::error::{Error, Result};
 use crate::progress::Progress;
+use crate::stored::download;
+use crate::stored::format::digest::Digest;
+use crate::stored::format::manifest::Object;
 use std::sync::Arc;
 
 /// Reads all objects of a backup; opens them if its keys are at hand.

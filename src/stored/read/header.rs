@@ -1,11 +1,11 @@
 //! Who opens a backup, found out from the header of its dump: the rest is not read.
 
-use super::download;
-use super::manifest::Manifest;
 use super::opened::OpenedBackup;
 use crate::error::{Error, Kind, Result};
 use crate::pipeline::keys::Identities;
 use crate::pipeline::{LONGEST_HEADER, opener};
+use crate::stored::download;
+use crate::stored::format::manifest::Manifest;
 use bytes::Bytes;
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use super::prefixes::Prefixes;
 use crate::archive::{self, Contents, EntryKind, Preamble, TableName, TocEntry};
 use crate::error::{Error, Result};
 use crate::layout::{FrameSpan, Piece};
-use crate::stored::manifest::{Object, Totals};
+use crate::stored::format::manifest::{Object, Totals};
 use crate::units::count;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -450,9 +450,9 @@ mod base64_text {
 mod tests {
     use super::*;
     use crate::archive::Reader;
-    use crate::stored::manifest::tests::example;
+    use crate::stored::format::manifest::tests::example;
 
-    const DUMP: &[u8] = include_bytes!("../../tests/data/pg18.dump");
+    const DUMP: &[u8] = include_bytes!("../../../tests/data/pg18.dump");
 
     fn inventory(dump: &[u8]) -> Inventory {
         let mut reader = Reader::with_digests();

@@ -4,14 +4,14 @@
 //! every `pg_restore` reads it without further words. A backup without an inventory does not say where
 //! its tables lie, and nothing can be chosen from it here.
 
-use super::digest::Digest;
 use super::opened::OpenedBackup;
 use super::ranges::Ranges;
 use crate::archive::{Contents, EntryKind, Pattern, Preamble, Reader, Selection, TocEntry};
 use crate::error::{Error, Kind, Result};
 use crate::progress::Progress;
-use crate::stored::inventory::{Block, Inventory};
-use crate::stored::manifest;
+use crate::stored::format::digest::Digest;
+use crate::stored::format::inventory::{Block, Inventory};
+use crate::stored::format::manifest;
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;

@@ -7,7 +7,7 @@
 use super::digest::Digest;
 use crate::error::{Error, Result};
 use crate::sha256;
-use crate::stored::names::{Id, Name, Timestamp};
+use crate::stored::format::names::{Id, Name, Timestamp};
 use crate::units::count;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,10 +1,10 @@
 //! What became of a backup that is not found: a rekey gives it another id, or it is another name's.
 
 use super::catalogue::{self, Found};
-use super::names::{Id, Name};
-use super::signing::VerifyKeys;
 use crate::error::{Error, Kind};
 use crate::store::Store;
+use crate::stored::format::names::{Id, Name};
+use crate::stored::format::signing::VerifyKeys;
 use std::sync::Arc;
 
 /// The length of the moment at the beginning of an id, with the hyphen after it.

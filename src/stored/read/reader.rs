@@ -3,13 +3,13 @@
 //! The last bytes are handed on only after every digest has been verified.
 
 use super::excerpt;
-use super::inventory::Inventory;
 use super::opened::{BackupSelection, OpenStore, OpenedBackup};
-use super::watch::ArchiveWatch;
 use crate::archive::Contents;
 use crate::error::{Error, Result};
 use crate::pipeline::Watch;
 use crate::progress::{Direction, Progress};
+use crate::stored::format::inventory::Inventory;
+use crate::stored::watch::ArchiveWatch;
 use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use tokio::io::AsyncWrite;

@@ -1,11 +1,11 @@
 //! The last steps of a new backup in one store: its small objects, its signature, and the manifest last. And the way
 //! back, the manifest first.
 
-use super::manifest::Manifest;
-use super::names::{MANIFEST, Place, SIGNATURE};
-use super::signing::{Signed, SigningKey};
 use crate::error::Result;
 use crate::store::{Situation, Store, StoreError, Stored};
+use crate::stored::format::manifest::Manifest;
+use crate::stored::format::names::{MANIFEST, Place, SIGNATURE};
+use crate::stored::format::signing::{Signed, SigningKey};
 use bytes::Bytes;
 use std::cell::Cell;
 
@@ -103,7 +103,7 @@ impl<'a> Publication<'a> {
 mod tests {
     use super::*;
     use crate::store::{OpenOptions, StoreUrl, open};
-    use crate::stored::manifest::tests::example;
+    use crate::stored::format::manifest::tests::example;
 
     #[tokio::test]
     async fn what_somebody_else_has_completed_stays() {
