@@ -1,7 +1,7 @@
 //! Who may see whom: the rooms by the table in `rules.rs`, and no two files each other.
 
 use crate::exceptions::{Offence, assert_none};
-use crate::rules::{GROUND, ROOMS};
+use crate::rules::{FLOORS, GROUND, ROOMS};
 use crate::tree::{Source, Tree};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -82,6 +82,32 @@ fn the_table_has_a_floor_and_a_roof() {
             assert!(below, "{other} stands above {room} in the table");
         }
     }
+}
+
+#[test]
+fn rooms_in_a_room_see_only_those_before_them() {
+    let tree = Tree::get();
+    let mut offences = Vec::new();
+    for (room, floors) in FLOORS {
+        let floor = |source: &Source| match source.module.as_slice() {
+            [of, floor, ..] if of == room => floors.iter().position(|name| name == floor),
+            _ => None,
+        };
+        for name in floors {
+            let is_there = tree.sources.iter().any(|source| source.module == [room, *name]);
+            assert!(is_there, "{room}/{name} is in the table only");
+        }
+        for source in &tree.sources {
+            for (file, (line, target)) in tree.dependencies(source) {
+                if floor(target) > floor(source) && floor(source).is_some() {
+                    let subject = format!("{} sees {file}", source.file);
+                    offences
+                        .push(Offence { detail: format!("{}:{line}: sees {file}", source.file), subject });
+                }
+            }
+        }
+    }
+    assert_none("imports", "a room in a room sees only those before it", offences);
 }
 
 #[test]

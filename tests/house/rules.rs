@@ -4,6 +4,9 @@
 /// The ground floor: every room may import these, and they import only one another.
 pub const GROUND: [&str; 7] = ["error", "layout", "sha256", "sql", "temporary", "text", "units"];
 
+/// The rooms in a room, from the ground up: each may see only those before it.
+pub const FLOORS: [(&str, &[&str]); 1] = [("stored", &["format", "find", "read", "write"])];
+
 /// Every other room, from the ground up, and which rooms it may import besides the ground floor and itself.
 pub const ROOMS: [(&str, &[&str]); 42] = [
     // Bytes, databases and stores know nothing of each other, and meet further up.
