@@ -9,7 +9,6 @@ use crate::store::Store;
 use crate::stored::find::catalogue::{Backup, Found};
 use crate::stored::find::contents::{self, Entry, Flaw, Folder, Standard};
 use crate::stored::find::history::{self, Caution, History};
-use crate::stored::find::proven;
 use crate::stored::format::manifest::Manifest;
 use crate::stored::format::name_pattern::NamePattern;
 use crate::stored::format::names::{Id, Name, Place, Timestamp};
@@ -276,9 +275,9 @@ impl Seen {
         complaint.inspect(|complaint| tracing::warn!("{complaint}"));
         if entry.flaw != Some(Flaw::FromTheFuture) {
             self.latest = self.latest.take().or_else(|| entry.backup.clone());
-            let proven = entry.proven.at().map(|moment| (entry.folder.place.id.clone(), moment));
-            self.proven = self.proven.take().or(proven);
         }
+        let proven = entry.proven_at().map(|moment| (entry.folder.place.id.clone(), moment));
+        self.proven = self.proven.take().or(proven);
         match (entry.backup, entry.flaw) {
             (Some(backup), None) if is_same(&self.whole, &backup) => {}
             (Some(backup), None) => self.whole.push(backup),
@@ -298,6 +297,7 @@ async fn of_name(
 ) -> Result<NameStatus> {
     let name = folders.first().map(|folder| folder.place.name.to_string()).unwrap_or_default();
     let found: Vec<Found> = folders.iter().filter_map(Folder::found).collect();
+    let listed = folders.clone();
     let Seen { whole, latest, proven, passed_over, read } = Seen::of(store, folders, options).await?;
     let mut whole = whole.into_iter();
     let (newest, before) = (whole.next(), whole);
@@ -320,18 +320,13 @@ async fn of_name(
         (None, _) => Some(Problem::Missing),
     };
     // Of those that were read it is known already, and what is wrong with a receipt was said.
-    let older = &found[..found.len().saturating_sub(read)];
+    let older = &listed[..listed.len().saturating_sub(read)];
     let proven = match proven {
         Some(proven) => Some(proven),
-        None => {
-            proven::newest(store, older, options.standard.trusted.as_ref()).await.unwrap_or_else(|error| {
-                tracing::warn!(
-                    "{name}: whether an older backup is proven is not known: {}",
-                    error.with_hints()
-                );
-                None
-            })
-        }
+        None => contents::newest_proven(store, older, &options.standard).await.unwrap_or_else(|error| {
+            tracing::warn!("{name}: whether an older backup is proven is not known: {}", error.with_hints());
+            None
+        }),
     };
     Ok(NameStatus { name, newest, age, problem, proven, passed_over })
 }

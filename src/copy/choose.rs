@@ -11,6 +11,7 @@ use crate::stored::find::newest::Chooser;
 use crate::stored::format::name_pattern::NamePattern;
 use crate::stored::format::names::{Id, Name, Place};
 use crate::stored::format::signing::VerifyKeys;
+use crate::stored::write::removal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -187,8 +188,12 @@ impl There {
         match &entry.flaw {
             Some(flaw @ (Flaw::Incomplete(_) | Flaw::Unreadable(_))) => {
                 let place = &entry.folder.place;
-                Err(Error::verify(format!("{place} is in {}, and is damaged: {flaw}", self.store))
-                    .hint(format!("remove it there with `pgstow delete {}`, and copy it again", place.id)))
+                Err(Error::verify(format!("{place} is in {}, and is damaged: {flaw}", self.store)).hint(
+                    format!(
+                        "remove it there with `{}`, and copy it again",
+                        removal::command(place, &self.store)
+                    ),
+                ))
             }
             _ => Ok(()),
         }

@@ -30,7 +30,7 @@ pub struct NameFacts {
     pub state: State,
     /// How long it usually takes until the next, in seconds.
     pub usual_interval_s: Option<u64>,
-    /// The newest backup that can be restored and is proven to be, by a trial restore.
+    /// The newest backup that counts as whole and is proven to restore, by a trial restore.
     pub proven_id: Option<Id>,
     /// When that was last proven.
     pub proven_at: Option<Timestamp>,
@@ -113,10 +113,10 @@ impl BackupFacts {
             plain_bytes: manifest.and_then(|manifest| Some(manifest.dump().ok()?.plain_bytes)),
             tables: totals.map(|totals| totals.tables),
             rows: totals.map(|totals| totals.rows),
-            usable: matches!(entry.flaw, None | Some(Flaw::Partial | Flaw::Unproven | Flaw::Undecided)),
+            usable: entry.is_whole() || entry.flaw == Some(Flaw::Partial),
             proven_at: entry.proven.at(),
             flaw: entry.flaw.as_ref().map(ToString::to_string),
-            counts: same_as.is_none() && matches!(entry.flaw, None | Some(Flaw::Unproven | Flaw::Undecided)),
+            counts: same_as.is_none() && entry.is_whole(),
             same_as,
             kept: fate.map(|fate| *fate != Fate::Removed),
             why,

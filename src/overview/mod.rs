@@ -88,9 +88,8 @@ fn name(
         Some(_) if gaps.last().is_some_and(|gap| gap.until.is_none()) => State::Late,
         Some(_) => State::Ok,
     };
-    let proven = backups.iter().rev().filter(|backup| backup.usable);
-    let (proven_id, proven_at) =
-        proven.filter_map(|backup| Some((backup.id.clone(), backup.proven_at?))).next().unzip();
+    let proven = |entry: &Entry| Some((entry.folder.place.id.clone(), entry.proven_at()?));
+    let (proven_id, proven_at) = entries.iter().rev().find_map(proven).unzip();
     Some(NameFacts {
         name,
         state,

@@ -288,7 +288,10 @@ impl Work<'_> {
                 new.place()
             ))
             .hint("give the identity of a new recipient too, so that it can be compared with the old one")
-            .hint(format!("or remove it with `pgstow delete {}`, and run it again", new.place().id)));
+            .hint(format!(
+                "or remove it with `{}`, and run it again",
+                removal::command(new.place(), &new.store().display_url())
+            )));
         }
         self.read(&new, opened_by.is_some()).await?;
         Ok(Proven { backup: new, opened_by })

@@ -10,6 +10,7 @@ use super::threads::Steps;
 use crate::store::contract::error::Result;
 use indicatif::BinaryBytes;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -18,6 +19,11 @@ use std::time::{Duration, SystemTime};
 
 /// No live run leaves its file untouched for this long.
 const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How old a file is at least whose run has locked it for certain, if it is running.
+const NEW: Duration = Duration::from_secs(10);
+const A_MOMENT: Duration = Duration::from_millis(10);
+const LOOKS: u32 = 10;
 
 /// The files that were warned of: a run that writes many backups says it once.
 #[derive(Default)]
@@ -31,9 +37,15 @@ impl Said {
 
 /// Marks a file as being written, for as long as it is open; on a file system without locks it stays unmarked.
 pub(super) fn hold(file: &File) {
-    if let Err(e) = flock(file, FlockOperation::NonBlockingLockExclusive) {
-        tracing::debug!("the file being written cannot be locked: {e}");
+    // Another run may be looking whether it is abandoned, which takes no time.
+    for _ in 0..LOOKS {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(e) if e == Errno::WOULDBLOCK => std::thread::sleep(A_MOMENT),
+            Err(e) => return tracing::debug!("the file being written cannot be locked: {e}"),
+            Ok(()) => return,
+        }
     }
+    tracing::debug!("the file being written is locked by somebody else");
 }
 
 /// Looks for what killed runs left in the other backups of the name that is about to be written.
@@ -78,14 +90,58 @@ fn look(root: &Path, key: &str, (said, steps): (&Said, &Steps), now: SystemTime)
 
 /// Whether no run writes to the file; if that cannot be known, the answer is no.
 pub(super) fn is_abandoned(path: &Path) -> bool {
-    let Ok(file) = safely().write(true).open(path) else { return false };
-    flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+    let is_free = || {
+        let Ok(file) = safely().write(true).open(path) else { return false };
+        // A run that has ended meanwhile has given it its name.
+        flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() && path.exists()
+    };
+    let is_new = || {
+        let age = path.metadata().and_then(|found| found.modified()).map(|then| then.elapsed());
+        !age.is_ok_and(|age| age.is_ok_and(|age| age > NEW))
+    };
+    is_free() && {
+        // Its run locks it after it has made it.
+        !is_new() || {
+            std::thread::sleep(A_MOMENT * LOOKS);
+            is_free()
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::paths::HIDDEN;
     use super::*;
+
+    /// Between making a file and locking it a run looks as if it was gone, and who looks whether it is holds the lock.
+    #[test]
+    fn a_run_that_begins_is_not_taken_for_one_that_was_killed() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("new");
+        let made = File::create(&path).unwrap();
+        let looks = std::thread::spawn({
+            let path = path.clone();
+            move || is_abandoned(&path)
+        });
+        std::thread::sleep(A_MOMENT * 2);
+        hold(&made);
+        assert!(!looks.join().unwrap());
+        let looking = File::open(&path).unwrap();
+        drop(made);
+        flock(&looking, FlockOperation::LockExclusive).unwrap();
+        let looked = std::thread::spawn(move || {
+            std::thread::sleep(A_MOMENT * 3);
+            drop(looking);
+        });
+        let made = File::open(&path).unwrap();
+        hold(&made);
+        looked.join().unwrap();
+        assert!(!is_abandoned(&path));
+        drop(made);
+        assert!(is_abandoned(&path));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!is_abandoned(&path));
+    }
 
     #[test]
     fn only_what_is_old_and_nobodys_goes() {

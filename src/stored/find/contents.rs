@@ -160,6 +160,17 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Whether it counts as whole, proven or not.
+    pub fn is_whole(&self) -> bool {
+        matches!(self.flaw, None | Some(Flaw::Unproven | Flaw::Undecided))
+    }
+
+    /// When it was last proven to restore, if it counts as whole: what was lost since then, or was never in it, is not
+    /// proven.
+    pub fn proven_at(&self) -> Option<Timestamp> {
+        self.proven.at().filter(|_| self.is_whole())
+    }
+
     /// Whether something of it is missing.
     pub fn is_torn(&self) -> bool {
         matches!(self.flaw, Some(Flaw::Incomplete(_)))
@@ -269,6 +280,29 @@ pub async fn readable(
     }
     share_proofs(&mut entries);
     (entries, failed)
+}
+
+/// The newest of these backups of one name, oldest first, that counts as whole and is proven; reads only those with
+/// receipts.
+///
+/// # Errors
+/// Those of the store.
+pub async fn newest_proven(
+    store: &Arc<dyn Store>,
+    folders: &[Folder],
+    standard: &Standard,
+) -> Result<Option<(Id, Timestamp)>> {
+    let now = Timestamp::now();
+    let may_be = |found: Found| !found.receipts.is_empty() && !found.is_from_the_future(now);
+    let with_receipts = folders.iter().rev().filter(|folder| folder.found().is_some_and(may_be));
+    for folder in with_receipts.take(MOST_READ) {
+        let read = entries(store, vec![folder.clone()], standard).await?;
+        let proven = read.iter().find_map(Entry::proven_at);
+        if let Some(moment) = proven {
+            return Ok(Some((folder.place.id.clone(), moment)));
+        }
+    }
+    Ok(None)
 }
 
 /// Lets what is proven of a backup count for those that `rekey` made from it, and the other way round: they hold the

@@ -170,30 +170,6 @@ pub async fn search_and_read<T>(
     Ok((found, read))
 }
 
-/// The newest of these backups of one name that is proven, oldest first; reads only those with receipts.
-///
-/// # Errors
-/// Those of the store.
-pub async fn newest(
-    store: &Arc<dyn Store>,
-    found: &[Found],
-    trusted: Option<&VerifyKeys>,
-) -> Result<Option<(Id, Timestamp)>> {
-    let now = Timestamp::now();
-    let with_receipts = found.iter().rev().filter(|found| !found.receipts.is_empty());
-    for found in with_receipts.filter(|found| !found.is_from_the_future(now)).take(MOST_READ) {
-        let backup = match catalogue::read(store, found, trusted).await {
-            Ok(backup) => backup,
-            Err(error) if matches!(error.kind(), Kind::Verify | Kind::NotFound) => continue,
-            Err(error) => return Err(error),
-        };
-        if let Some(moment) = of(store, found, &backup.manifest_sha256, trusted).await?.at() {
-            return Ok(Some((found.place.id.clone(), moment)));
-        }
-    }
-    Ok(None)
-}
-
 /// Reads the receipt with this id of the backup in this place, whose manifest has this digest; none if it is damaged,
 /// about another manifest, or not signed by whom the user trusts: it is warned of.
 ///

@@ -1,6 +1,8 @@
 //! Deletes the objects of a backup in the order in which a killed run leaves no half a backup: the manifest first.
 
 use crate::store::{Result, Situation, Store};
+use crate::stored::format::names::Place;
+use crate::text::shell_word;
 
 /// Why the objects of a backup stay.
 #[derive(Debug)]
@@ -9,6 +11,11 @@ pub struct Kept {
     pub deleted: usize,
     /// What keeps the next one.
     pub why: String,
+}
+
+/// The command that removes this backup, and none of another store.
+pub fn command(Place { name, id }: &Place, store: &str) -> String {
+    format!("pgstow delete {id} --name {} --store {}", shell_word(&name.to_string()), shell_word(store))
 }
 
 /// Deletes objects in this order, unless one of them is locked.

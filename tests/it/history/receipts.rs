@@ -2,7 +2,7 @@
 
 use super::scene::Scene;
 use crate::harness::{Pgstow, pgstow};
-use crate::keep::scene::{DAY, HOUR, prune, put, said_of, there};
+use crate::keep::scene::{DAY, HOUR, prune, put, put_changed, said_of, there};
 use crate::scene::{Keys, Place, signing_keys};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
@@ -300,4 +300,29 @@ fn a_signal_while_it_is_tried_whether_a_receipt_can_be_recorded_leaves_no_upload
     assert!(!run.stderr.contains("receipt"), "the signal is no failure of the key: {run}");
     std::thread::sleep(Duration::from_millis(1500));
     assert_eq!(bucket.unfinished_uploads(), [""; 0]);
+}
+
+/// A proof is of what was there: a backup that lost its dump since then, or that never had all tables, proves nothing.
+#[test]
+fn what_was_lost_or_left_out_is_not_proven() {
+    let place = Place::folder();
+    let whole = put(&place, "app", DAY * 3);
+    let partial = put_changed(&place, "app", DAY * 2, |manifest| manifest.partial = true);
+    let torn = put(&place, "app", DAY);
+    for id in [&partial, &torn] {
+        put_receipt(&place, id, id, None);
+    }
+    let object = place.keys().into_iter().find(|key| key.contains(&torn) && key.contains("stream"));
+    place.delete(&object.unwrap());
+    let proven_ids = || {
+        let json = |words: &[&str]| place.pgstow(words).arg("--json").succeeds().json();
+        let status = json(&["status", "--max-age", "9999d"])[0]["proven_id"].clone();
+        [status, json(&["report"])["names"][0]["proven_id"].clone()]
+    };
+    assert_eq!(proven_ids(), [Value::Null, Value::Null]);
+    // One that is older than those which `status` has to read.
+    put(&place, "app", HOUR);
+    assert_eq!(proven_ids(), [Value::Null, Value::Null]);
+    put_receipt(&place, &whole, &whole, None);
+    assert_eq!(proven_ids(), [&whole, &whole].map(|id| Value::from(id.as_str())));
 }

@@ -150,7 +150,9 @@ fn nothing_is_overwritten() {
     // A backup there that lacks its dump.
     to.delete(&dump);
     to.put(&key, from.get(&key));
-    copy(&places, &from, to, &["latest"]).fails(Kind::Verify).says("is damaged: incomplete");
+    let run = copy(&places, &from, to, &["latest"]).fails(Kind::Verify).says("is damaged: incomplete");
+    // The same command without the store would remove the good one.
+    run.says(&format!(" --name app --store {}", to.url()));
 }
 
 #[test]
