@@ -291,7 +291,7 @@ impl RehearsalRun<'_> {
         if let (Some(held), Some(front)) = (ready.held(), &self.front) {
             let encoding = &held.archive.encoding;
             let found = redump::table_of_contents(target, &ready.clients, encoding).await?;
-            (objects, catalog_differences) = catalog::compare(&front.toc, &found);
+            (objects, catalog_differences) = catalog::compare(&filled.plan.came(front).toc, &found);
         }
         Ok(Rehearsed {
             server_version: target.server().version_text.clone(),
@@ -301,7 +301,7 @@ impl RehearsalRun<'_> {
             objects,
             catalog_differences,
             checks: self.checks(target).await?,
-            left_out: fitted.left_out(),
+            left_out: filled.plan.left_out.clone(),
             extensions_left_out: fitted.extensions.into_iter().map(|one| one.name).collect(),
             rows_left_out: fitted.rows,
             not_refreshed,

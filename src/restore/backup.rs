@@ -101,7 +101,9 @@ impl ReadyBackup {
         jobs: Option<u8>,
         proof: ProofBy,
     ) -> Self {
-        let (request, started) = (RestoreRequest::plain(PgRestoreOptions::default()), Instant::now());
+        let mut request = RestoreRequest::plain(PgRestoreOptions::default());
+        request.is_partial = reader.backup.manifest.partial;
+        let started = Instant::now();
         let (keep_failed, rows_left_out, if_it_is_there) = (false, false, None);
         Self {
             started,
@@ -177,49 +179,10 @@ impl ReadyBackup {
         flow.run(self, &mut target).await.map_err(|error| self.advised(error, version, is_new))
     }
 
-    /// Adds to a failure what this run could do without what was refused; `--on-error keep` does it in a new database only.
-    fn advised(&self, error: Error, target: Version, is_new: bool) -> Error {
-        let keeps = is_new && self.may_keep_some();
-        match error.situation() {
-            _ if self.is_of_older(&error, target) => {
-                let rest = if keeps { ", and --on-error keep restores the rest" } else { "" };
-                // The usual advice on syntax is for newer servers.
-                let is_syntax = error.situation() == Some(Situation::SyntaxError);
-                let error = if is_syntax { error.without_hints() } else { error };
-                error.hint(format!(
-                    "the target is older than the source: --schema-only shows first what it refuses{rest}"
-                ))
-            }
-            Some(Situation::ConstraintViolated(_)) if keeps => error
-                .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
-            Some(Situation::SyntaxError | Situation::NotAttached) if keeps => {
-                error.hint("--on-error keep restores everything else")
-            }
-            _ => error,
-        }
-    }
-
-    /// Whether the target may refuse a statement only because it is too old for that.
-    fn is_of_older(&self, error: &Error, target: Version) -> bool {
-        let source = self.reader.backup.manifest.postgres.as_ref();
-        let source = source.and_then(|postgres| Version::parse(&postgres.server_version));
-        let is_of_statement = error.details().iter().any(|detail| detail.label == "statement");
-        let is_unknown = matches!(
-            error.situation(),
-            None | Some(Situation::ObjectMissing | Situation::SyntaxError | Situation::LocaleMissing)
-        );
-        is_of_statement
-            && is_unknown
-            && self.may_keep_some()
-            && source.is_some_and(|source| target.major < source.major)
-    }
-}
-
-impl Content for ReadyBackup {
     /// Fills the target, with as many workers as were asked for or are worth it.
     ///
     /// Only a database made for it is filled by several: that is not one transaction.
-    async fn fill(&self, target: &mut Target, run: &Run) -> Result<Filled> {
+    async fn load(&self, target: &mut Target, run: &Run) -> Result<Filled> {
         let Self { reader, clients, request, .. } = self;
         let _following = run.follow(&reader.progress);
         let jobs = target.at_most(jobs(self.jobs, reader.plain_bytes()));
@@ -264,13 +227,69 @@ impl Content for ReadyBackup {
         }
     }
 
+    /// Adds to a failure what this run could do without what was refused; `--on-error keep` does it in a new database only.
+    fn advised(&self, error: Error, target: Version, is_new: bool) -> Error {
+        let keeps = is_new && self.may_keep_some();
+        match error.situation() {
+            _ if self.is_of_older(&error, target) => {
+                let rest = if keeps { ", and --on-error keep restores the rest" } else { "" };
+                // The usual advice on syntax is for newer servers.
+                let is_syntax = error.situation() == Some(Situation::SyntaxError);
+                let error = if is_syntax { error.without_hints() } else { error };
+                error.hint(format!(
+                    "the target is older than the source: --schema-only shows first what it refuses{rest}"
+                ))
+            }
+            Some(Situation::ConstraintViolated(_)) if keeps => error
+                .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
+            Some(Situation::ObjectMissing) if keeps && self.request.is_partial => {
+                error.hint("--on-error keep restores everything else")
+            }
+            Some(Situation::SyntaxError | Situation::NotAttached) if keeps => {
+                error.hint("--on-error keep restores everything else")
+            }
+            _ => error,
+        }
+    }
+
+    /// Adds to a failure that the backup may lack what is missing.
+    fn if_partial(&self, error: Error) -> Error {
+        match error.situation() {
+            Some(Situation::ObjectMissing) if self.request.is_partial => error
+                .hint("the backup is partial, and this needs something that was left out of it: back that up too")
+                .hint("--into appends the rows of its tables to a database that has them"),
+            _ => error,
+        }
+    }
+
+    /// Whether the target may refuse a statement only because it is too old for that.
+    fn is_of_older(&self, error: &Error, target: Version) -> bool {
+        let source = self.reader.backup.manifest.postgres.as_ref();
+        let source = source.and_then(|postgres| Version::parse(&postgres.server_version));
+        let is_of_statement = error.details().iter().any(|detail| detail.label == "statement");
+        let is_unknown = matches!(
+            error.situation(),
+            None | Some(Situation::ObjectMissing | Situation::SyntaxError | Situation::LocaleMissing)
+        );
+        is_of_statement
+            && is_unknown
+            && self.may_keep_some()
+            && source.is_some_and(|source| target.major < source.major)
+    }
+}
+
+impl Content for ReadyBackup {
+    async fn fill(&self, target: &mut Target, run: &Run) -> Result<Filled> {
+        self.load(target, run).await.map_err(|error| self.if_partial(error))
+    }
+
     async fn prove(&self, target: &Target, filled: &Filled, run: &Run) -> Result<Option<Proof>> {
         let Some(inventory) = self.held() else { return Ok(None) };
         let came = || {
             let front = Preamble::read(&inventory.archive.preamble)?;
-            Ok::<_, Error>(inventory.clone().only(&filled.plan.without_theirs(&front)))
+            Ok::<_, Error>(inventory.clone().only(&filled.plan.came(&front)))
         };
-        let came = (!filled.plan.theirs.is_empty()).then(came).transpose()?;
+        let came = (!filled.plan.gone.is_empty()).then(came).transpose()?;
         let inventory = came.as_ref().unwrap_or(inventory);
         let proving = proof::prove(self.proof, target, &self.clients, &self.reader, inventory, run);
         proving.await.map_err(|e| e.context("compare what was restored"))

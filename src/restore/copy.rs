@@ -119,7 +119,13 @@ async fn request(options: &CopyOptions, clients: &Clients, server: &Server) -> R
     } else {
         None
     };
-    Ok(RestoreRequest { fitting: fitting.clone(), known, after: after.clone(), left_out: Vec::new() })
+    Ok(RestoreRequest {
+        fitting: fitting.clone(),
+        known,
+        after: after.clone(),
+        left_out: Vec::new(),
+        is_partial: false,
+    })
 }
 
 /// The dump of a database, as what another is filled with while it passes.

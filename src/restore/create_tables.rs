@@ -50,6 +50,7 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     // Default privileges here would give others more than the backup does.
     let meant = as_meant(&front.with_exclusions_in_partitions(), search_path.as_deref(), server.version());
     let first = format!("{}{ASIDE}", waiting_at_most(lock_wait));
+    let meant = completed(&meant, reader.backup.manifest.partial, &taken);
     reader.narrow(chosen.only(&meant.enclosed(&first, BACK)));
     let following = run.follow(&reader.progress);
     let loading = load(&reader, client, psql.conn());
@@ -67,6 +68,29 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
         age(took)
     ));
     Ok(Appended { reader, database, truncated: false, created: true, tables, took })
+}
+
+/// The same, if it is of a backup that is partial, with the schemas that nothing has, and without the foreign keys to tables
+/// that nothing has.
+fn completed(front: &Preamble, is_partial: bool, taken: &Taken) -> Preamble {
+    let text = String::from_utf8_lossy;
+    let mut schemas = front.toc.schemas_missing();
+    schemas.retain(|name, _| !taken.schemas.contains_key(&*text(name)));
+    let has = |schema: &[u8], name: &[u8]| {
+        taken.relations.contains(&(text(schema).into_owned(), text(name).into_owned()))
+    };
+    let ties = front.toc.ties_to_missing(is_partial, has).into_iter();
+    let keys = ties.filter(|(entry, _)| entry.kind() == EntryKind::ForeignKey);
+    let mut gone = Vec::new();
+    for (key, needed) in keys {
+        tracing::warn!(
+            "left out: {} (needs {needed}, which neither the backup nor the database has)",
+            key.described()
+        );
+        gone.push(key.dump_id());
+    }
+    let gone = front.toc.with_remarks(gone.into_iter());
+    front.keep(|entry| !gone.contains(&entry.dump_id())).with_schemas(&schemas)
 }
 
 /// What is created and may hold rows, and how many it gets.

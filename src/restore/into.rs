@@ -127,7 +127,7 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let number = |id: i32| numbers.get(&id).copied().unwrap_or_default();
     chosen.blocks.sort_by_key(|block| number(block.dump_id));
     let ordered = front.in_order(|entry| number(entry.dump_id()));
-    let appending = appending(&ordered, emptied.as_deref(), deferred);
+    let appending = appending(&ordered, emptied.as_deref(), &found, deferred);
     let appending = as_meant(&appending, options.search_path.as_deref(), server.version());
     let appending = appending.enclosed(&waiting_at_most(lock_wait), &live_rows::counting(&tables));
     reader.narrow(chosen.only(&appending));
@@ -379,13 +379,21 @@ fn fitting(wanted: &WantedTable, found: Option<FoundTable>, database: &str) -> R
 
 /// The same archive with our own statements only; the first may defer constraints, and empty the tables with those that
 /// their rows are also in.
-fn appending(front: &Preamble, emptied: Option<&[[String; 2]]>, deferred: bool) -> Preamble {
+fn appending(
+    front: &Preamble,
+    emptied: Option<&[[String; 2]]>,
+    found: &[FoundTable],
+    deferred: bool,
+) -> Preamble {
     let mut first = if deferred { b"SET CONSTRAINTS ALL DEFERRED;\n".to_vec() } else { Vec::new() };
     if let Some(whole) = emptied {
         // Rows that go through a partitioned table may come to lie in any partition that it has now.
         let names = front.toc.with_data().map(|entry| {
             let (schema, name) = destination(entry);
-            let only: &[u8] = if entry.passes_root() { b"" } else { b"ONLY " };
+            let is_it =
+                |found: &&FoundTable| found.name.each_ref().map(String::as_bytes) == [&*schema, &*name];
+            let is_partitioned = found.iter().find(is_it).is_some_and(|found| found.is_partitioned);
+            let only: &[u8] = if entry.passes_root() || is_partitioned { b"" } else { b"ONLY " };
             [only, &qualified(&schema, &name)].concat()
         });
         let names =

@@ -250,15 +250,12 @@ impl<'a> Room<'a> {
 
     /// An entry as it can be made where others have something.
     fn fitted(&self, entry: &TocEntry) -> TocEntry {
-        let statement = entry.defn().and_then(|defn| defn.strip_prefix(b"CREATE SCHEMA "));
-        match (entry.kind(), statement) {
+        match entry.kind() {
             // Of the role's own there may be some without content: they get the owner, the grants and the comment of the backup.
-            (EntryKind::Schema, Some(rest)) => {
-                entry.with_defn(&[b"CREATE SCHEMA IF NOT EXISTS ", rest].concat())
-            }
-            (EntryKind::SequenceSet, _) if self.is_theirs(entry) => forwards(entry),
+            EntryKind::Schema => entry.unless_there(),
+            EntryKind::SequenceSet if self.is_theirs(entry) => forwards(entry),
             // It belongs to whom the table belongs to, and to no role that would be needed.
-            (EntryKind::Trigger | EntryKind::Policy, _) if self.is_theirs(entry) => entry.with_owner(b""),
+            EntryKind::Trigger | EntryKind::Policy if self.is_theirs(entry) => entry.with_owner(b""),
             _ => entry.clone(),
         }
     }

@@ -24,7 +24,7 @@ pub async fn prepare<'a>(
     let (front, theirs) = without_theirs(front, &request.fitting, target).await?;
     let (fitted, mut plan) = request.plan(&front, target).await?;
     plan.left_out.splice(0..0, theirs.said);
-    plan.theirs = theirs.entries;
+    plan.gone.extend(theirs.entries);
     if plan.options.extra.is_empty() {
         check_room(&fitted, target)?;
     }

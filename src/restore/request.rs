@@ -19,6 +19,8 @@ pub struct RestoreRequest {
     pub after: After,
     /// What of the backup is left out already, and why.
     pub left_out: Vec<String>,
+    /// Whether options left out a part of the database when it was backed up.
+    pub is_partial: bool,
 }
 
 impl RestoreRequest {
@@ -27,8 +29,9 @@ impl RestoreRequest {
     /// # Errors
     /// `Kind::NotFound` if the roles are to be restored and the backup holds none.
     pub async fn of(fitting: Fitting, after: After, backup: &OpenedBackup) -> Result<Self> {
+        let is_partial = backup.backup.manifest.partial;
         if fitting.roles != Roles::Restore {
-            return Ok(Self { fitting, known: None, after, left_out: Vec::new() });
+            return Ok(Self { fitting, known: None, after, left_out: Vec::new(), is_partial });
         }
         let Some(sql) = backup.globals().await? else {
             let why = backup.backup.manifest.globals;
@@ -39,12 +42,13 @@ impl RestoreRequest {
         let source = source.and_then(|postgres| Version::parse(&postgres.server_version));
         let known = KnownRoles::read(&String::from_utf8_lossy(&sql)).of(source.map(|version| version.major));
         let known = Some(known);
-        Ok(Self { fitting, known, after, left_out: Vec::new() })
+        Ok(Self { fitting, known, after, left_out: Vec::new(), is_partial })
     }
 
     /// Restores the backup as it is.
     pub fn plain(options: PgRestoreOptions) -> Self {
-        Self { fitting: Fitting::plain(options), known: None, after: After::default(), left_out: Vec::new() }
+        let (known, after, left_out, is_partial) = Default::default();
+        Self { fitting: Fitting::plain(options), known, after, left_out, is_partial }
     }
 }
 

@@ -61,6 +61,8 @@ struct Passing {
     dashes: bool,
     /// Whether an entry has begun that is not about the database.
     begun: bool,
+    /// Whether the script has dropped the schema `public`.
+    dropped_public: bool,
     create_database: Vec<u8>,
     encoding: Option<String>,
     settings: Vec<String>,
@@ -134,7 +136,10 @@ impl Passing {
             let line = line.strip_suffix(b";").unwrap_or(line);
             self.settings.push(String::from_utf8_lossy(line).into_owned());
         }
+        self.dropped_public |= line.starts_with(b"DROP SCHEMA ") && line.ends_with(b" public;");
         self.is_about_restricted_mode(line)
+            // Every database has it; a dump of chosen schemas would make it.
+            || !self.dropped_public && line == b"CREATE SCHEMA public;"
             || self.one_transaction && self.in_large_objects && matches!(line, b"BEGIN;" | b"COMMIT;")
             || !self.begun && (line.starts_with(b"\\connect ") || line == ENCODING)
             // With --clean, instead of a view that needs a primary key: the schema for it is not there yet.
@@ -286,6 +291,21 @@ mod tests {
         assert!(text.contains("SET x = 1;") && !text.contains("ALTER DATABASE"), "{text}");
         assert!(text.ends_with("$$;\nCREATE TABLE last ();\n"), "{text}");
         assert_eq!(text.matches("DROP DATABASE").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn the_schema_that_every_database_has_is_left_out_unless_it_was_dropped() {
+        for (script, times) in [
+            ("CREATE SCHEMA public;\nCREATE SCHEMA s;\nSELECT $$\nCREATE SCHEMA public;\n$$;\n", 1),
+            ("DROP SCHEMA IF EXISTS public;\nCREATE SCHEMA public;\nCREATE SCHEMA s;\n", 1),
+        ] {
+            let (mut filter, mut to) = (Filter::default(), Vec::new());
+            filter.feed(script.as_bytes(), &mut to);
+            filter.finish(&mut to);
+            let text = String::from_utf8(to).unwrap();
+            assert_eq!(text.matches("CREATE SCHEMA public;").count(), times, "{text}");
+            assert!(text.contains("CREATE SCHEMA s;"), "{text}");
+        }
     }
 
     #[test]

@@ -64,10 +64,12 @@ pub(super) fn recipients(words: &WritingWords) -> Result<Option<Arc<Recipients>>
     refuse_nobody(&words.recipients)?;
     let passphrase = match (&words.passphrase_file, words.passphrase) {
         _ if words.only_recipients => None,
-        (Some(file), _) => Some(secret_file(file, "the passphrase file")?),
         (None, true) => Some(ask_new_passphrase()?),
-        (None, false) => secret_variable("PGSTOW_PASSPHRASE"),
+        (file, _) => passphrase(file.as_deref())?,
     };
+    if let Some(passphrase) = &passphrase {
+        refuse_several_lines(passphrase.expose_secret())?;
+    }
     let named = typed(&words.recipients).next().is_some() || !words.recipients_file.is_empty();
     let asked_for = named || passphrase.is_some();
     match (words.no_encryption, asked_for) {
@@ -220,11 +222,27 @@ fn named_keys(text: &str) -> Vec<&str> {
     text.split([',', '\n']).map(str::trim).filter(|text| !text.is_empty()).collect()
 }
 
+/// The passphrase in a file, or in its variable.
+fn passphrase(file: Option<&Path>) -> Result<Option<SecretString>> {
+    let Some(file) = file else { return Ok(secret_variable("PGSTOW_PASSPHRASE")) };
+    let passphrase = secret_file(file, "the passphrase file")?;
+    match passphrase.expose_secret().trim().is_empty() {
+        true => Err(Error::settings(format!("the passphrase file {} is empty", file.display()))),
+        false => Ok(Some(passphrase)),
+    }
+}
+
+/// Refuses for a new backup what is hardly a passphrase: nobody would guess that all of a file is one.
+fn refuse_several_lines(passphrase: &str) -> Result<()> {
+    match passphrase.contains('\n') {
+        true => Err(Error::settings("the passphrase has several lines")
+            .hint("a passphrase is one line; the public key of an identity file (age1…) is for --recipient")),
+        false => Ok(()),
+    }
+}
+
 pub(super) fn identities(words: &IdentityWords) -> Result<Identities> {
-    let passphrase = match &words.passphrase_file {
-        Some(file) => Some(secret_file(file, "the passphrase file")?),
-        None => secret_variable("PGSTOW_PASSPHRASE"),
-    };
+    let passphrase = passphrase(words.passphrase_file.as_deref())?;
     // The passphrase that was given opens protected identities too; only without one is anybody asked.
     let given = passphrase.clone();
     let asking = Ask::new(move |what| given.clone().or_else(|| ask(what)));
@@ -285,7 +303,8 @@ fn whole_file(path: &Path, what: &str) -> Result<SecretString> {
         };
         error.because(e)
     })?;
-    Ok(without_line_end(&text).into())
+    // Some editors begin a text with a mark.
+    Ok(without_line_end(text.strip_prefix('\u{feff}').unwrap_or(&text)).into())
 }
 
 /// A secret in a variable.

@@ -156,9 +156,9 @@ impl EntryKind {
             || self.is_remark() && tag.starts_with(b"DATABASE ")
     }
 
-    /// Whether only a superuser may own such an object.
+    /// Whether only a superuser may own such an object, everywhere or up to some major version.
     pub fn is_of_superusers(self) -> bool {
-        matches!(self, Self::EventTrigger | Self::ForeignDataWrapper | Self::Publication)
+        matches!(self, Self::EventTrigger | Self::ForeignDataWrapper | Self::Publication | Self::Subscription)
     }
 }
 

@@ -35,6 +35,10 @@ impl Default for Options {
     }
 }
 
+/// The situation in which an object is missing, or not of its size: nothing of it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotWhole;
+
 /// Bytes that must come within this time. Fewer are no progress: a store that sends a byte now and then would
 /// be waited for without an end.
 fn enough_in(time: Duration) -> u64 {
@@ -45,7 +49,8 @@ fn enough_in(time: Duration) -> u64 {
 pub async fn head(store: &dyn Store, key: &str, size: u64) -> Result<ObjectInfo> {
     let found = store.head(key).await?;
     if found.bytes != size {
-        return Err(Error::verify(format!("{key} has {} bytes in the store instead of {size}", found.bytes)));
+        let what = format!("{key} has {} bytes in the store instead of {size}", found.bytes);
+        return Err(Error::verify(what).in_situation(NotWhole));
     }
     Ok(found)
 }

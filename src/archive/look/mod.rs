@@ -8,6 +8,7 @@ pub mod hypertables;
 pub mod late;
 pub mod list;
 mod names;
+mod partial;
 pub mod pattern;
 mod places;
 mod reading;

@@ -11,4 +11,5 @@ pub mod exclusions;
 pub mod preamble;
 pub mod roles;
 pub mod rows;
+mod schemas;
 pub mod writer;

@@ -36,7 +36,12 @@ pub fn read_file(what: &str, path: &Path) -> Result<Vec<u8>> {
     if bytes.len() as u64 > LARGEST_FILE {
         return Err(unreadable("it is too large to be a file with keys".into()));
     }
-    Ok(bytes)
+    if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+        return Err(unreadable("it is text in UTF-16".into())
+            .hint("save it as UTF-8: in PowerShell `Get-Content FILE | Set-Content -Encoding ascii NEW`"));
+    }
+    // Some editors begin a text with a mark.
+    Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map_or(bytes.clone(), <[u8]>::to_vec))
 }
 
 /// The lines that are neither empty nor comments, with their numbers from 1.

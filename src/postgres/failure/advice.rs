@@ -65,7 +65,7 @@ const ANYWHERE: &[(S, &str)] = &[
     (S::SessionLost, "the server or something in between ended the session; the server's log says why"),
     (
         S::SessionTerminated,
-        "somebody ended the session on the server: a restart, a failover, or pg_terminate_backend",
+        "somebody ended the session on the server: a restart, a failover, pg_terminate_backend, or a timeout that is set there",
     ),
     (S::OutOfSpace, "the server's disk is full"),
     (S::OutOfMemory, "the server ran out of memory"),
@@ -81,7 +81,8 @@ const TABLE: &[(S, &str)] = &[
     // pg_dump sets a statement_timeout for its LOCK TABLE, and only for that.
     (
         S::StatementTimeout,
-        "another session holds a lock on a table (a migration, a VACUUM FULL); wait for it, or raise --lock-wait-timeout",
+        "another session holds a lock on a table (a migration, a VACUUM FULL): wait for it, or raise --lock-wait-timeout; or the \
+         statement_timeout of the role or the database is a few milliseconds",
     ),
     (S::LockTimeout, "another session holds a lock on it; try again when that has ended"),
     (

@@ -25,6 +25,8 @@ pub struct FoundTable {
     pub name: [String; 2],
     /// Whether it is a table that holds rows, and not a view or something else.
     pub is_table: bool,
+    /// Whether its rows are in partitions, whatever it was when it was backed up.
+    pub is_partitioned: bool,
     /// Which of the columns it does not have, or computes itself, by their numbers.
     pub lacks: Vec<usize>,
     /// Columns of it that need a value, and that the rows do not have.
@@ -120,6 +122,7 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
            'oid', r.oid::int8,
            'name', json_build_array(n.nspname::text, r.relname::text),
            'is_table', r.relkind IN ('r', 'p'),
+           'is_partitioned', r.relkind = 'p',
            'of_extension', EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = r.oid
                                                            AND d.deptype = 'e'),
            'has_key', EXISTS (SELECT FROM pg_index i WHERE i.indrelid = r.oid AND i.indisunique AND i.indisvalid),

@@ -49,7 +49,7 @@ pub async fn restore(
     };
     let loaded = async { Arriving::begin(far).await?.load(clients, target, request, 1).await };
     let (contents, (plan, failed)) = tokio::try_join!(stream, loaded)?;
-    let tables = plan.without_theirs(&contents.preamble()).toc.tables() as u64;
+    let tables = plan.came(&contents.preamble()).toc.tables() as u64;
     Ok(Filled { tables, rows: contents.rows(), plan, passed: None, failed })
 }
 

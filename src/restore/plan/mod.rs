@@ -5,6 +5,7 @@
 //! preamble (header and table of contents), which any way of loading reads.
 
 mod given;
+mod partial;
 mod refused;
 mod roles;
 mod untrusted;
@@ -28,8 +29,8 @@ pub struct Plan {
     pub made_roles: Vec<String>,
     /// What is left out, and why.
     pub left_out: Vec<String>,
-    /// The entries that are left out for what others have in the database.
-    pub theirs: HashSet<i32>,
+    /// The entries that are left out for what others have in the database, or for what the archive lacks.
+    pub gone: HashSet<i32>,
     /// The server as it was found, with the roles that were made.
     pub facts: TargetFacts,
     /// Settings and grants of the database itself.
@@ -37,9 +38,9 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// What of an archive came: all but what others have in the database.
-    pub fn without_theirs(&self, front: &Preamble) -> Preamble {
-        front.keep(|entry| !self.theirs.contains(&entry.dump_id()))
+    /// What of an archive came.
+    pub fn came(&self, front: &Preamble) -> Preamble {
+        front.keep(|entry| !self.gone.contains(&entry.dump_id()))
     }
 }
 
@@ -72,14 +73,17 @@ impl RestoreRequest {
         let samples = |entry: &TocEntry| entry.kind() == EntryKind::StatisticsData;
         let front = front.keep(|entry| self.after.scripts.is_empty() || !samples(entry));
         let schemas = target.schemas().await?;
+        // What is there may have what the backup lacks.
+        let front = if target.exists() { front } else { fit.completed(&front, self.is_partial) };
+        let lacking = fit.left_out.len();
         let front = fit.without_refused(&front);
         fit.check_extensions(&front)?;
         fit.check_rights(&front, target).await?;
         fit.check_schemas(&front, target).await?;
         let front = fit.with_roles(&front)?;
-        if !fit.left_out.is_empty() {
+        let count = fit.left_out.len() - lacking;
+        if count > 0 {
             let service = fit.facts.service();
-            let count = fit.left_out.len();
             tracing::warn!(
                 "{count} left out for {service}; --target-profile plain tries to restore everything"
             );
@@ -183,14 +187,16 @@ struct Fit<'a> {
     publications: Vec<String>,
     made_roles: Vec<String>,
     left_out: Vec<String>,
+    /// The entries that are left out for what the archive lacks.
+    gone: HashSet<i32>,
 }
 
 impl<'a> Fit<'a> {
     /// Looks at the server; nothing is decided yet.
     async fn begin(fitting: &'a Fitting, target: &Target) -> Result<Self> {
         let facts = target.facts().await?;
-        let (publications, made_roles, left_out) = Default::default();
-        Ok(Self { fitting, facts, event_triggers: false, publications, made_roles, left_out })
+        let (publications, made_roles, left_out, gone) = Default::default();
+        Ok(Self { fitting, facts, event_triggers: false, publications, made_roles, left_out, gone })
     }
 
     /// What was decided.
@@ -199,7 +205,7 @@ impl<'a> Fit<'a> {
             options: self.fitting.options.clone(),
             made_roles: self.made_roles,
             left_out: self.left_out,
-            theirs: HashSet::new(),
+            gone: self.gone,
             facts: self.facts,
             of_database,
         }

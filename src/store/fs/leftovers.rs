@@ -30,7 +30,8 @@ const LOOKS: u32 = 10;
 pub(super) struct Said(Mutex<BTreeSet<PathBuf>>);
 
 impl Said {
-    fn for_the_first_time(&self, path: &Path) -> bool {
+    /// Whether nothing was said of this file before.
+    pub(super) fn for_the_first_time(&self, path: &Path) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(path.to_owned())
     }
 }
@@ -60,7 +61,7 @@ fn look(root: &Path, key: &str, (said, steps): (&Said, &Steps), now: SystemTime)
     let Some(name) = key.rsplitn(3, '/').nth(2).filter(|_| root.is_dir()) else { return Ok(()) };
     let mut left = Vec::new();
     paths::walk(root, &format!("{name}/"), steps, &mut |path, file_name, found| {
-        if paths::object_of(file_name).is_some() {
+        if found.is_file() && paths::object_of(file_name).is_some() {
             let untouched = found.modified().ok().and_then(|then| now.duration_since(then).ok());
             left.push((path, found.len(), untouched.unwrap_or_default()));
         }

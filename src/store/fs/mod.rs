@@ -168,10 +168,16 @@ impl Store for Folder {
     }
 
     async fn page(&self, prefix: &str, _: Option<&str>) -> Result<Page> {
-        self.in_steps(prefix, |root, prefix, steps| {
+        let said = Arc::clone(&self.said);
+        self.in_steps(prefix, move |root, prefix, steps| {
             let mut objects = Vec::new();
             paths::walk(root, prefix, steps, &mut |key, name, file| {
-                if !name.starts_with(HIDDEN) && key.starts_with(prefix) {
+                if file.is_symlink() {
+                    let path = root.join(&key);
+                    if paths::is_ours(name) && path.is_dir() && said.for_the_first_time(&path) {
+                        tracing::warn!("{} is a symbolic link: what is in it is not seen", path.display());
+                    }
+                } else if !name.starts_with(HIDDEN) && key.starts_with(prefix) {
                     objects.push(Listed { key, bytes: file.len(), modified: file.modified().ok() });
                 }
             })?;
@@ -188,7 +194,7 @@ impl Store for Folder {
         self.in_steps(prefix, |root, prefix, steps| {
             let mut found = Vec::new();
             paths::walk(root, prefix, steps, &mut |path, name, file| {
-                if let Some(object) = object_of(name) {
+                if let Some(object) = object_of(name).filter(|_| file.is_file()) {
                     let key = format!("{}{object}", path.strip_suffix(name).unwrap_or_default());
                     if key.starts_with(prefix) {
                         let started = file.created().or_else(|_| file.modified()).ok();

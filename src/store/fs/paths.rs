@@ -21,7 +21,7 @@ pub(super) fn object_of(file_name: &str) -> Option<&str> {
 
 /// Whether a folder can have been made for an object. File systems keep some of their own next to those, `lost+found`
 /// or `.snapshot`: not everybody may read them, and what they hold are remains and copies.
-fn is_ours(folder: &str) -> bool {
+pub(super) fn is_ours(folder: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '%');
     !folder.starts_with('.') && folder.chars().all(is_plain)
 }
@@ -123,8 +123,8 @@ pub(super) fn sync_folders<'a>(folders: impl IntoIterator<Item = &'a Path>) -> R
     Ok(())
 }
 
-/// Calls `see` for every file below the folder of a prefix, with its key, its name and its metadata; does not look into
-/// folders that are not ours.
+/// Calls `see` for every file below the folder of a prefix, and every symbolic link, with its key, its name and its
+/// metadata; does not look into folders that are not ours.
 pub(super) fn walk(
     root: &Path,
     prefix: &str,
@@ -152,7 +152,7 @@ pub(super) fn walk(
             match entry.metadata() {
                 Ok(found) if found.is_dir() && !is_ours(&name) => {}
                 Ok(found) if found.is_dir() => folders.push((entry.path(), key)),
-                Ok(found) if found.is_file() => see(key, &name, &found),
+                Ok(found) if found.is_file() || found.is_symlink() => see(key, &name, &found),
                 _ => {}
             }
         }

@@ -324,7 +324,9 @@ pub async fn read(store: &Arc<dyn Store>, found: &Found, trusted: Option<&Verify
         if let Some((key, signature_bytes)) = trusted {
             let signature = small(store, &place.key(SIGNATURE), signature_bytes).await?;
             let checked = key.verify(Signed::Manifest, &bytes, &String::from_utf8_lossy(&signature));
-            checked.map_err(|e| e.hint("do not restore this backup before you know who wrote it"))?;
+            checked.map_err(|e| {
+                e.hint("do not restore this backup before you know who wrote it; if your signing key was replaced, give the old verification key too (repeat --verify-key)")
+            })?;
         }
         Ok((Manifest::from_bytes(&bytes)?, Digest(sha256::digest(&bytes))))
     };

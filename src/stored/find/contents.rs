@@ -6,6 +6,7 @@ use super::catalogue::{self, Backup, Found};
 use super::proven::{self, MOST_READ, MaybeProven, Proven};
 use crate::error::{Error, Kind, Result};
 use crate::store::{Listed, Situation, Store};
+use crate::stored::download::NotWhole;
 use crate::stored::format::manifest::Manifest;
 use crate::stored::format::name_pattern::NamePattern;
 use crate::stored::format::names::{Id, MANIFEST, Place, Timestamp};
@@ -141,7 +142,7 @@ pub async fn missing(store: &dyn Store, place: &Place, key: &str, error: Error) 
             "{key} is missing, and so is its manifest: the backup was removed meanwhile, by prune, delete or rekey"
         ))
         .hint("take another one: `latest` is the newest that is there now, and `pgstow list` shows all"),
-        _ => Error::verify(format!("{key} is missing, although its manifest exists")),
+        _ => Error::verify(format!("{key} is missing, although its manifest exists")).in_situation(NotWhole),
     }
     .because(error)
 }

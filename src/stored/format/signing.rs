@@ -33,6 +33,9 @@ impl SigningKey {
         if !text.lines().any(is_signing_key) {
             return Err(none());
         }
+        // Whoever keeps the key alone has lost the comment above it, without which the library reads none.
+        let alone = format!("untrusted comment: a signing key\n{}", text.trim());
+        let text = if text.trim().lines().count() == 1 { &alone } else { text };
         let boxed = || SecretKeyBox::from_string(text).map_err(|_| none());
         if let Ok(open) = boxed()?.into_unencrypted_secret_key() {
             return Ok(Self(open));

@@ -7,7 +7,7 @@ use crate::pipeline::keys::{Identities, PASSPHRASE, SecretString};
 use crate::pipeline::{self, Fetch, Tally, Unpack, Unpacked, Watch, open};
 use crate::progress::Progress;
 use crate::store::{self, ObjectInfo, OpenOptions, Store, StoreUrl};
-use crate::stored::download;
+use crate::stored::download::{self, NotWhole};
 use crate::stored::find::catalogue::{self, Backup, Found};
 use crate::stored::find::contents::missing;
 use crate::stored::find::history::{Caution, History};
@@ -354,10 +354,11 @@ impl OpenedBackup {
         if !is_damage {
             return error;
         }
+        let in_parts = whole && error.situation::<NotWhole>().is_none();
         let Place { name, id } = self.place();
         let earlier = format!("an earlier backup may be whole (pgstow list {name})");
         error.hint(match self.backup.manifest.inventory() {
-            Some(_) if whole => {
+            Some(_) if in_parts => {
                 format!(
                     "{earlier}, single tables of this one too (pgstow fetch {id} --name {name} --table …)"
                 )
@@ -378,7 +379,9 @@ impl OpenedBackup {
         let refused = Error::verify(error.message());
         let refused = match here.iter().find(|key| made_for.contains(key)) {
             None => refused.hint(format!("{}; here is {}", how_to_open(made_for), here.join(", "))),
-            Some(passphrase) if passphrase == PASSPHRASE => refused,
+            Some(passphrase) if passphrase == PASSPHRASE => refused.hint(
+                "give the passphrase that the backup was made with; if it is that one, the backup is damaged",
+            ),
             Some(key) => {
                 refused.hint(format!("{key} should be able to decrypt it: the dump's header may be damaged"))
             }

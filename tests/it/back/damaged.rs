@@ -1,7 +1,9 @@
 //! Bytes that are not those that were stored, by accident or by malice.
 
 use super::scene::{DUMP, forge, forge_dump, zstd};
+use crate::keep::scene::{HOUR, put};
 use crate::scene::{Place, Sample, fetch, fetch_fails, restore_fails};
+use crate::servers::run;
 use pgstow::error::Kind;
 
 /// Numbers without a pattern, the same in every run.
@@ -71,7 +73,7 @@ fn an_object_of_another_length_is_refused() {
         damaged.put(&key, bytes.clone());
         fetch_fails(&damaged, &[], Kind::Verify).says("bytes in the store instead of");
         let run = restore_fails(&damaged, sample.cluster, &[], Kind::Verify);
-        run.says("an earlier backup may be whole (pgstow list app)").says("--name app --table …");
+        run.says("an earlier backup may be whole (pgstow list app)");
         // As malice: it does.
         let forged = sample.place.copy();
         forge_dump(&forged, bytes);
@@ -123,4 +125,42 @@ fn an_archive_that_ends_early_is_refused_though_every_digest_agrees() {
     forge_dump(&forged, zstd(&twice));
     fetch_fails(&forged, &[], Kind::Verify);
     restore_fails(&forged, sample.cluster, &[], Kind::Verify);
+}
+
+/// Single tables can be had of a dump that is damaged somewhere, and of none that is not there or too short.
+#[test]
+fn what_can_still_be_had_is_said_if_it_can() {
+    let sample = Sample::shared();
+    let damaged = sample.place.copy();
+    let dump = damaged.key("dump.zst.age");
+    let before = damaged.get(&dump);
+    let advice = "single tables of this one too";
+    let mut bytes = before.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    damaged.put(&dump, bytes);
+    fetch_fails(&damaged, &[], Kind::Verify).says(advice);
+    damaged.put(&dump, &before[..middle]);
+    let short = fetch_fails(&damaged, &[], Kind::Verify).says("an earlier backup may be whole");
+    assert!(!short.stderr.contains(advice), "{short}");
+    damaged.delete(&dump);
+    let gone = fetch_fails(&damaged, &[], Kind::Verify).says("an earlier backup may be whole");
+    assert!(!gone.stderr.contains(advice), "{gone}");
+}
+
+/// Somebody moved the backups of one database to another disk.
+#[test]
+fn a_folder_that_is_a_link_is_not_passed_over_without_a_word() {
+    let (place, elsewhere) = (Place::folder(), Place::folder());
+    for name in ["app", "moved"] {
+        put(&place, name, HOUR);
+    }
+    let (Place::Folder(here), Place::Folder(there)) = (&place, &elsewhere) else { panic!("folders") };
+    let (from, to) = (here.path().join("moved"), there.path().join("moved"));
+    run(std::process::Command::new("mv").args([&from, &to]));
+    std::os::unix::fs::symlink(&to, &from).unwrap();
+    for verb in [&["list"][..], &["status"], &["verify", "--all"]] {
+        let run = place.opens(verb).succeeds();
+        assert_eq!(run.stderr.matches("is a symbolic link: what is in it is not seen").count(), 1, "{run}");
+    }
 }

@@ -56,6 +56,81 @@ fn tables_and_rows_are_left_out_on_the_way_back() {
     }
 }
 
+/// `pg_dump` does not write that something in the dump needs what was left out.
+#[test]
+fn a_backup_of_a_part_is_restored_into_a_new_database() {
+    const SHOP: &str = "CREATE TABLE z (id int PRIMARY KEY); INSERT INTO z VALUES (1);
+        CREATE SCHEMA app; CREATE SCHEMA cold;
+        CREATE TABLE app.p (id int PRIMARY KEY, w text) PARTITION BY RANGE (id); CREATE INDEX ON app.p (w);
+        CREATE TABLE app.p1 PARTITION OF app.p FOR VALUES FROM (0) TO (10);
+        CREATE TABLE cold.p2 PARTITION OF app.p FOR VALUES FROM (10) TO (20);
+        INSERT INTO app.p SELECT n, 'x' FROM generate_series(1, 15) n;
+        CREATE TABLE app.c (id serial PRIMARY KEY, p int CONSTRAINT of_p REFERENCES app.p);
+        COMMENT ON CONSTRAINT of_p ON app.c IS 'tie';
+        INSERT INTO app.c (p) SELECT n FROM generate_series(1, 5) n;
+        CREATE TYPE app.mood AS ENUM ('fine'); CREATE TABLE app.q (m app.mood);";
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("parts");
+        cluster.psql(&database, SHOP);
+        for (words, rows, lost) in [
+            (
+                &["--exclude-table", "app.p", "--exclude-table", "app.q"][..],
+                21,
+                &["FK CONSTRAINT app.c of_p (needs app.p, which was left out)", "cold.p2"][..],
+            ),
+            (
+                &["--table", "app.p1"],
+                9,
+                &["TABLE ATTACH app.p1 (needs app.p, which was left out)", "schema app"],
+            ),
+            (&["--table", "app.c"], 5, &["FK CONSTRAINT app.c of_p", "does not have the schema app"]),
+            (&["--schema", "public"], 1, &[]),
+            (&["--schema", "public", "--schema", "app"], 15, &[]),
+            (&["--schema", "cold"], 6, &["TABLE ATTACH cold.p2"]),
+        ] {
+            let place = Place::folder();
+            place.backup(&cluster.url(&database), words);
+            for how in [&["--jobs", "1"][..], &["--jobs", "3"], &["--no-owner", "--no-acl"]] {
+                let to = cluster.url(&fresh("parts"));
+                let run = place.opens(&["restore", "latest", "--to", &to]).args(how).succeeds();
+                let run = run.says(&format!("proven: {} in", pgstow::units::count(rows, "row")));
+                let run = lost.iter().fold(run, |run, what| run.says(what));
+                assert!(!lost.is_empty() || !run.stderr.contains("left out"), "{run}");
+            }
+            let to = cluster.url("");
+            place.opens(&["verify", "latest", "--restore", "--to", &to]).succeeds();
+            let verify = place.opens(&["verify", "latest", "--restore", "--proof", "digests", "--json"]);
+            let document = verify.succeeds().json();
+            assert_eq!(
+                document[0]["restored"]["left_out"].as_array().map_or(0, Vec::len) > 0,
+                !lost.is_empty(),
+                "{document}"
+            );
+        }
+        // Its type cannot be guessed.
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &["--table", "app.q"]);
+        let to = cluster.url(&fresh("parts"));
+        let run = place.opens(&["restore", "latest", "--to", &to]).fails(Kind::Postgres);
+        run.says("the backup is partial").says("--into appends").says("--on-error keep");
+        // A database that has the table that the key refers to gets the key, another one does not.
+        place.backup(&cluster.url(&database), &["--table", "app.c"]);
+        let create = |database: &str| {
+            let words = ["restore", "latest", "--into", &cluster.url(database), "--create-tables", "--table"];
+            let run = place.opens(&words).arg("app.c").succeeds();
+            let keys = "SELECT count(*) FROM pg_constraint WHERE conname = 'of_p'";
+            (cluster.psql(database, keys), run)
+        };
+        let (keys, run) = create(&cluster.create_database("parts"));
+        assert_eq!(keys, "0", "{run}");
+        run.says("needs app.p, which neither the backup nor the database has");
+        cluster.psql(&database, "DROP TABLE app.c");
+        let (keys, run) = create(&database);
+        assert_eq!(keys, "1", "{run}");
+    }
+}
+
 /// An order that items refer to is gone, and no constraint has noticed.
 #[test]
 fn what_can_be_restored_is_kept_if_that_is_asked_for() {

@@ -227,3 +227,37 @@ fn keys_are_never_overwritten() {
     pgstow(["keygen", "-o", "no/such/folder/key"]).fails(Kind::LocalFile).says("cannot be written");
     assert_eq!(files_below(home.path()), ["key.txt"]);
 }
+
+/// Editors begin a text with a mark, PowerShell writes UTF-16, and a file with a key is easily given for one with a passphrase.
+#[test]
+fn files_with_keys_are_read_as_they_were_meant() {
+    let (place, home, keys) = (Place::folder(), TempDir::new().unwrap(), Keys::make());
+    let write = |name: &str, bytes: &[u8]| {
+        let file = home.path().join(name);
+        std::fs::write(&file, bytes).unwrap();
+        path(&file).to_owned()
+    };
+    let identity = std::fs::read(keys.file(home.path())).unwrap();
+    let marked = |bytes: &[u8]| [b"\xef\xbb\xbf", bytes].concat();
+    let (identity_file, recipients) =
+        (write("marked", &marked(&identity)), write("recipients", &marked(keys.recipient.as_bytes())));
+    let backup =
+        |words: &[&str]| place.pgstow(&["backup", "--stdin", "--name", "s"]).args(words).stdin("bytes");
+    let fetch = |words: &[&str]| place.pgstow(&["fetch", "latest", "-o", "-"]).args(words);
+    backup(&["--recipients-file", &recipients]).succeeds();
+    assert_eq!(fetch(&["-i", &identity_file]).succeeds().stdout, b"bytes");
+    let wide: Vec<u8> = identity.iter().flat_map(|byte| [*byte, 0]).collect();
+    let wide = write("wide", &[b"\xff\xfe", &*wide].concat());
+    fetch(&["-i", &wide]).fails(Kind::Settings).says("it is text in UTF-16").says("save it as UTF-8");
+
+    let several = backup(&["--passphrase-file", &write("identity", &identity)]).fails(Kind::Settings);
+    several.says("the passphrase has several lines").says("is for --recipient");
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    backup(&["--passphrase-file", &write("phrase", &marked(b"open sesame\n"))]).succeeds();
+    let plain = write("plain", b"open sesame");
+    assert_eq!(fetch(&["--passphrase-file", &plain]).succeeds().stdout, b"bytes");
+    let empty = write("empty", b"\n");
+    fetch(&["--passphrase-file", &empty]).fails(Kind::Settings).says("is empty");
+    let wrong = place.pgstow(&["verify", "latest"]).env("PGSTOW_PASSPHRASE", "close").fails(Kind::Verify);
+    wrong.says("give the passphrase that the backup was made with");
+}

@@ -22,6 +22,11 @@ fn signatures_are_minisigns_own() {
     assert!(public.starts_with("RW"), "{public}");
     backup(&place, &["--signing-key-file", path(&at("sign.key")), &url]).succeeds();
     let key = place.key("manifest.json");
+    // Without the comment above it the key is the same.
+    let alone = std::fs::read_to_string(at("sign.key")).unwrap().lines().last().unwrap().to_owned();
+    let other = Place::folder();
+    backup(&other, &[&url]).env("PGSTOW_SIGNING_KEY", alone).succeeds();
+    other.opens(&["verify", "latest", "--verify-key", public]).succeeds();
     let minisign_checks = |manifest: &[u8], signature: &[u8], key: &[&str]| {
         std::fs::write(at("manifest"), manifest).unwrap();
         std::fs::write(at("manifest.minisig"), signature).unwrap();

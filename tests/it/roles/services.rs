@@ -224,3 +224,24 @@ fn what_only_the_service_may_create_is_left_out() {
         .fails(Kind::Postgres)
         .says("--exclude-extension NAME");
 }
+
+/// Up to PostgreSQL 15 only a superuser may own a subscription; everything else goes to the role.
+#[test]
+fn one_owner_for_everything_takes_no_subscription() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let database = cluster.create_database("subscribed");
+        cluster.psql(
+            &database,
+            "CREATE TABLE t AS SELECT 1 AS n;
+             CREATE SUBSCRIPTION s CONNECTION 'host=/nowhere dbname=x' PUBLICATION p WITH (connect = false, slot_name = NONE)",
+        );
+        let (owner, copy) = (fresh("role"), fresh("owned"));
+        cluster.psql("postgres", &format!("CREATE ROLE {owner}"));
+        let clone = pgstow(["clone", &cluster.url(&database), &cluster.url(&copy), "--owner", &owner]);
+        clone.env("PATH", every_client()).succeeds();
+        assert_eq!(cluster.psql(&copy, "SELECT relowner::regrole FROM pg_class WHERE relname = 't'"), owner);
+        let here = "SELECT count(*) FROM pg_subscription WHERE subname = 's' AND subdbid = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        assert_eq!(cluster.psql(&copy, here), "1");
+    }
+}

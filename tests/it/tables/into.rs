@@ -395,6 +395,24 @@ fn tables_that_partitioned_ones_refer_to_are_emptied_with_them() {
     }
 }
 
+/// `TRUNCATE ONLY` is for tables with rows of their own, as it was one when it was backed up.
+#[test]
+fn a_table_that_was_partitioned_since_is_emptied_with_its_partitions() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("since");
+    cluster.psql(&database, "CREATE TABLE t AS SELECT generate_series(1, 5) AS n");
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    cluster.psql(
+        &database,
+        "DROP TABLE t; CREATE TABLE t (n int) PARTITION BY LIST (n); CREATE TABLE t1 PARTITION OF t DEFAULT;
+         INSERT INTO t VALUES (7)",
+    );
+    let into = ["restore", "latest", "--truncate", "--into", &cluster.url(&database), "-t", "t"];
+    place.opens(&into).succeeds().says("5 rows");
+    assert_eq!(cluster.psql(&database, "SELECT sum(n) FROM t"), "15");
+}
+
 /// A dump in which partitions attach themselves, as the clients of PostgreSQL 13 and older write it, adopted.
 fn attached_at_once(cluster: &Cluster, database: &str) -> Place {
     let dump = cluster.client("pg_dump").args(["-Fc", "-Z0", database]).output().unwrap();

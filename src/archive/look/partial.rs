@@ -1,0 +1,189 @@
+//! What an archive of a part of a database lacks: `pg_dump` does not write that an entry needs something that was left out.
+
+use crate::archive::format::entry::TocEntry;
+use crate::archive::format::name::TableName;
+use crate::archive::format::toc::Toc;
+use crate::sql::{EntryKind, words};
+use std::collections::{BTreeMap, HashSet};
+
+/// A schema and a name in it.
+type Name = (Vec<u8>, Vec<u8>);
+
+impl Toc {
+    /// What ties something to a table or an index that the archive does not make, nor the target `has`: foreign keys, and
+    /// partitions to what they are parts of. Each comes with the name of that.
+    ///
+    /// An extension may make tables that the archive does not define, so foreign keys of an archive with extensions are among
+    /// them only if it `is_partial`.
+    pub fn ties_to_missing(
+        &self,
+        is_partial: bool,
+        has: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Vec<(&TocEntry, String)> {
+        let (tables, indexes) = (self.named_tables(), self.named_indexes());
+        let knows_all = is_partial || self.extensions().next().is_none();
+        let missing = |entry: &&TocEntry| {
+            let (there, before): (&HashSet<Name>, &[&[u8]]) = match entry.kind() {
+                EntryKind::ForeignKey if knows_all => (&tables, &[b"REFERENCES"]),
+                EntryKind::TableAttach => (&tables, &[b"TABLE", b"PARTITION"]),
+                EntryKind::IndexAttach => (&indexes, &[b"INDEX", b"PARTITION"]),
+                _ => return None,
+            };
+            let mut names = before.iter().filter_map(|word| name_after(entry, word));
+            names.find(|name| !there.contains(name) && !has(&name.0, &name.1))
+        };
+        let ties = self.entries().iter().filter_map(|entry| Some((entry, missing(&entry)?)));
+        ties.map(|(entry, (schema, name))| (entry, TableName { schema: &schema, name: &name }.label()))
+            .collect()
+    }
+
+    /// These entries and the remarks about them, by their dump ids.
+    pub fn with_remarks(&self, of: impl Iterator<Item = i32>) -> HashSet<i32> {
+        let mut all: HashSet<i32> = of.collect();
+        let is_about =
+            |entry: &&TocEntry| entry.kind().is_remark() && entry.dependencies().any(|id| all.contains(&id));
+        let remarks: Vec<i32> = self.entries().iter().filter(is_about).map(TocEntry::dump_id).collect();
+        all.extend(remarks);
+        all
+    }
+
+    /// The schemas that entries are in and that the archive does not make, each with the owner of the first such entry; none
+    /// if extensions may make them.
+    pub fn schemas_missing(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+        let mut missing = BTreeMap::new();
+        if self.extensions().next().is_some() {
+            return missing;
+        }
+        let made: HashSet<&[u8]> = self.of_kind(EntryKind::Schema).filter_map(TocEntry::tag).collect();
+        let is_always_there = |schema: &[u8]| {
+            schema.starts_with(b"pg_") || [&b"public"[..], b"information_schema"].contains(&schema)
+        };
+        for entry in self.entries() {
+            let (_, schema, _) = entry.identity();
+            if !schema.is_empty() && !made.contains(schema) && !is_always_there(schema) {
+                missing.entry(schema.to_vec()).or_insert_with(|| entry.owner().unwrap_or_default().to_vec());
+            }
+        }
+        missing
+    }
+
+    /// The tables that it makes or has rows of: those of an extension's tables come without a definition.
+    fn named_tables(&self) -> HashSet<Name> {
+        use EntryKind::{ForeignTable, Table, TableData};
+        let tables =
+            self.entries().iter().filter(|entry| matches!(entry.kind(), Table | ForeignTable | TableData));
+        tables.map(own_name).collect()
+    }
+
+    fn named_indexes(&self) -> HashSet<Name> {
+        let indexes = self.entries().iter().filter_map(|entry| match entry.kind() {
+            EntryKind::Index => Some(own_name(entry)),
+            // It is called as its constraint.
+            EntryKind::Constraint => {
+                let mut rest = words(entry.defn()?).skip_while(|word| !word.is(b"CONSTRAINT"));
+                Some((own_name(entry).0, rest.find_map(|word| word.name())?))
+            }
+            _ => None,
+        });
+        indexes.collect()
+    }
+}
+
+fn own_name(entry: &TocEntry) -> Name {
+    let (_, schema, name) = entry.identity();
+    (schema.to_vec(), name.to_vec())
+}
+
+/// The name with its schema that follows a keyword in the statement of an entry.
+fn name_after(entry: &TocEntry, keyword: &[u8]) -> Option<Name> {
+    let mut rest =
+        words(entry.defn()?).skip_while(|word| !word.is(keyword)).skip_while(|word| word.name().is_none());
+    let schema = rest.next()?.name()?;
+    rest.next().filter(|dot| dot.is_sign(b'.'))?;
+    Some((schema, rest.next()?.name()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::archive::tests::sample::toc;
+
+    fn entries(more: &[(&'static str, &str, &str, &str)]) -> Toc {
+        let base = [
+            ("SCHEMA", "", "app", "CREATE SCHEMA app;\n"),
+            ("TABLE", "app", "c", "CREATE TABLE app.c (p integer);\n"),
+            (
+                "CONSTRAINT",
+                "app",
+                "c c_pkey",
+                "ALTER TABLE ONLY app.c\n    ADD CONSTRAINT c_pkey PRIMARY KEY (p);\n",
+            ),
+        ];
+        let all = base.iter().chain(more).map(|(kind, schema, name, defn)| {
+            (*kind, (*schema).to_owned(), (*name).to_owned(), (*defn).to_owned(), Vec::new())
+        });
+        toc(all.collect::<Vec<_>>())
+    }
+
+    fn nothing(_: &[u8], _: &[u8]) -> bool {
+        false
+    }
+
+    fn key(to: &str) -> String {
+        format!(
+            "ALTER TABLE ONLY app.c\n    ADD CONSTRAINT k FOREIGN KEY (p) REFERENCES {to}(id) NOT VALID;\n"
+        )
+    }
+
+    #[test]
+    fn what_needs_what_is_not_there_is_found() {
+        let odd = key(r#""My ""S"."REFERENCES app.c""#);
+        let (own, lost) = (key("app.c"), key("app.p"));
+        let all = entries(&[
+            ("FK CONSTRAINT", "app", "c own", &own),
+            ("FK CONSTRAINT", "app", "c lost", &lost),
+            ("FK CONSTRAINT", "app", "c odd", &odd),
+            (
+                "TABLE ATTACH",
+                "app",
+                "c",
+                "ALTER TABLE ONLY app.p ATTACH PARTITION app.c FOR VALUES IN (1);\n",
+            ),
+            ("INDEX ATTACH", "app", "c_pkey", "ALTER INDEX app.p_pkey ATTACH PARTITION app.c_pkey;\n"),
+        ]);
+        let found: Vec<String> = all
+            .ties_to_missing(false, nothing)
+            .into_iter()
+            .map(|(entry, what)| format!("{} {what}", entry.label()))
+            .collect();
+        let expected = [
+            "app.c lost app.p",
+            r#"app.c odd My "S.REFERENCES app.c"#,
+            "app.c app.p",
+            "app.c_pkey app.p_pkey",
+        ];
+        assert_eq!(found, expected);
+        let has = |schema: &[u8], name: &[u8]| (schema, name) == (b"app", b"p");
+        assert_eq!(all.ties_to_missing(false, has).len(), 2);
+        assert!(all.schemas_missing().is_empty());
+    }
+
+    #[test]
+    fn an_extension_may_have_made_it() {
+        let lost = key("app.p");
+        let extension = ("EXTENSION", "", "x", "CREATE EXTENSION x;\n");
+        let key = ("FK CONSTRAINT", "app", "c lost", &*lost);
+        let all = entries(&[extension, key, ("TABLE", "x", "t", "CREATE TABLE x.t ();\n")]);
+        assert_eq!((all.ties_to_missing(false, nothing).len(), all.schemas_missing().len()), (0, 0));
+        assert_eq!(all.ties_to_missing(true, nothing).len(), 1);
+        let with_rows = entries(&[extension, key, ("TABLE DATA", "app", "p", "")]);
+        assert_eq!(with_rows.ties_to_missing(true, nothing).len(), 0);
+    }
+
+    #[test]
+    fn schemas_that_nobody_makes_are_found() {
+        let table = |schema| ("TABLE", schema, "t", "CREATE TABLE t ();\n");
+        let all = entries(&[table("x"), table("public"), table("pg_catalog"), table("x"), table("Y")]);
+        assert_eq!(all.schemas_missing().into_keys().collect::<Vec<_>>(), [&b"Y"[..], b"x"]);
+    }
+}

@@ -1,0 +1,38 @@
+//! The same archive, which makes schemas that it lacked.
+
+use crate::archive::format::entry::TocEntry;
+use crate::archive::format::preamble::Preamble;
+use crate::archive::format::toc::Toc;
+use crate::sql::quoted;
+use std::collections::BTreeMap;
+
+impl Preamble {
+    /// The same, but these schemas are made first, each for its owner.
+    #[must_use]
+    pub fn with_schemas(&self, schemas: &BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
+        let entries = self.toc.entries();
+        let Some(plain) = entries.iter().find(|entry| entry.kind().is_setting()) else { return self.clone() };
+        let id = entries.iter().map(TocEntry::dump_id).max().unwrap_or_default() + 1;
+        let made = (id..).zip(schemas).map(|(id, (name, owner))| {
+            let statement = [b"CREATE SCHEMA ", &*quoted(name), b";\n"].concat();
+            plain.saying(id, b"SCHEMA", name, &statement).with_owner(owner)
+        });
+        let (mut all, others): (Vec<_>, Vec<_>) =
+            entries.iter().cloned().partition(|entry| entry.kind().is_setting());
+        all.extend(made);
+        all.extend(others);
+        Self { header: self.header.clone(), toc: Toc::new(all) }
+    }
+}
+
+impl TocEntry {
+    /// The same, but a schema that is there is no obstacle.
+    #[must_use]
+    pub fn unless_there(&self) -> Self {
+        match self.defn().and_then(|defn| defn.strip_prefix(b"CREATE SCHEMA ")) {
+            // With --no-owner pg_restore writes a statement of its own, unless this one begins with a comment.
+            Some(rest) => self.with_defn(&[b"--\nCREATE SCHEMA IF NOT EXISTS ", rest].concat()),
+            None => self.clone(),
+        }
+    }
+}
