@@ -124,6 +124,8 @@ pub struct Id(String);
 impl Id {
     /// Crockford's base32 in lower case: no letter that is mistaken for another.
     const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+    /// How many ids a second has.
+    const NUMBERS: u32 = 1 << 30;
 
     /// A new id for a backup that starts now.
     pub fn new(start: Timestamp) -> Result<Self> {
@@ -138,14 +140,15 @@ impl Id {
 
     /// A new id for a backup that starts now, greater than those of the same name that there are.
     ///
-    /// Two of one second would else be in no order.
+    /// Two of one second would else be in no order. It is a little greater, so that thousands more of that second come after
+    /// it, and not always the next one, which another run may choose at this moment.
     pub fn after(start: Timestamp, others: &[Self]) -> Result<Self> {
+        const STEP: u32 = 1 << 10;
         let id = Self::new(start)?;
-        let of_same_second = others.iter().filter(|other| other.0.get(..16) == id.0.get(..16));
-        Ok(match of_same_second.max() {
-            Some(last) if *last >= id => last.next().unwrap_or(id),
-            _ => id,
-        })
+        let last = others.iter().filter(|other| other.second() == id.second()).max();
+        let Some(last) = last else { return Ok(id) };
+        let first = last.number() + 1;
+        Ok(last.between(first, (first + STEP).min(Self::NUMBERS))?.unwrap_or(id))
     }
 
     /// A new id for the same backup: of the same second, after this one, and before the next one that there is.
@@ -154,13 +157,20 @@ impl Id {
     /// between, it becomes the last one of its second.
     pub fn again(&self, others: &[Self]) -> Result<Self> {
         let next = others.iter().filter(|other| other.second() == self.second() && *other > self).min();
-        let (first, end) = (self.number() + 1, next.map_or(1 << 30, Self::number));
+        match self.between(self.number() + 1, next.map_or(Self::NUMBERS, Self::number))? {
+            Some(id) => Ok(id),
+            None => Self::after(self.started_at().unwrap_or_else(Timestamp::now), others),
+        }
+    }
+
+    /// An id of the same second whose number is one of these, the last excluded; `None` if there is none.
+    fn between(&self, first: u32, end: u32) -> Result<Option<Self>> {
         if first >= end {
-            return Self::after(self.started_at().unwrap_or_else(Timestamp::now), others);
+            return Ok(None);
         }
         let number = first + random::<4>().map(u32::from_le_bytes)? % (end - first);
         let letter = |at: u32| Self::LETTERS.get((number >> (at * 5)) as usize % 32).copied().map(char::from);
-        Ok(Self(format!("{}{}", self.second(), (0..6).rev().filter_map(letter).collect::<String>())))
+        Ok(Some(Self(format!("{}{}", self.second(), (0..6).rev().filter_map(letter).collect::<String>()))))
     }
 
     /// What comes before its letters.
@@ -172,19 +182,6 @@ impl Id {
     fn number(&self) -> u32 {
         let digit = |byte: u8| Self::LETTERS.iter().position(|letter| *letter == byte).unwrap_or_default();
         self.0.bytes().skip(17).fold(0, |number, byte| number << 5 | digit(byte) as u32)
-    }
-
-    /// The id that follows, of the same second; `None` after the last one.
-    fn next(&self) -> Option<Self> {
-        let mut bytes = self.0.clone().into_bytes();
-        for byte in bytes.iter_mut().skip(16).rev() {
-            let at = Self::LETTERS.iter().position(|letter| letter == byte)?;
-            *byte = Self::LETTERS.get(at + 1).copied().unwrap_or(b'0');
-            if *byte != b'0' {
-                return Some(Self(String::from_utf8(bytes).ok()?));
-            }
-        }
-        None
     }
 
     /// When the backup was begun, to the second; `None` where that moment does not exist.
@@ -379,18 +376,21 @@ mod tests {
 
     #[test]
     fn ids_of_one_second_are_in_order() {
-        let start = Timestamp::now();
-        let mut others: Vec<Id> = Vec::new();
+        let start: Timestamp = "2024-02-29T03:00:00Z".to_owned().try_into().unwrap();
+        let id = |letters: &str| format!("20240229T030000Z-{letters}").parse::<Id>().unwrap();
+        let last = id("z00000");
+        let mut others = vec![last.clone()];
         for _ in 0..200 {
             let id = Id::after(start, &others).unwrap();
             assert!(others.iter().all(|other| *other < id));
             others.push(id);
         }
-        let last: Id = "20240229T030000Z-zzzzzy".parse().unwrap();
-        assert_eq!(last.next().unwrap().as_str(), "20240229T030000Z-zzzzzz");
-        assert_eq!(last.next().unwrap().next(), None);
-        let carried: Id = "20240229T030000Z-00az9z".parse().unwrap();
-        assert_eq!(carried.next().unwrap().as_str(), "20240229T030000Z-00aza0");
+        // Two runs that see the same ones hardly choose the same.
+        let both = [(); 2].map(|()| (0..3).map(|_| Id::after(start, &others).unwrap()).collect::<Vec<_>>());
+        assert_ne!(both[0], both[1]);
+        assert_eq!(last.between(last.number() + 1, last.number() + 2).unwrap(), Some(id("z00001")));
+        assert_eq!(last.between(1, 1).unwrap(), None);
+        assert_eq!(Id::after(start, &[id("zzzzzy")]).unwrap(), id("zzzzzz"));
     }
 
     #[test]
