@@ -11,13 +11,13 @@ use super::prepare::{as_meant, client_for, waiting_at_most};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::{ASIDE, BACK, Psql, Situation, Taken, analyze, identifier, parts_of_tables};
+use crate::postgres::{ASIDE, BACK, Psql, Situation, Taken, analyze, existing, identifier, parts_of_tables};
 use crate::run::Run;
 use crate::stored::format::inventory::{BlockKind, Inventory};
 use crate::stored::read::excerpt;
 use crate::stored::read::reader::BackupReader;
 use crate::units::{age, count};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Instant;
 
 /// Creates the chosen tables in a database that has none of them: all of it, or nothing.
@@ -50,7 +50,8 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     // Default privileges here would give others more than the backup does.
     let meant = as_meant(&front.with_exclusions_in_partitions(), search_path.as_deref(), server.version());
     let first = format!("{}{ASIDE}", waiting_at_most(lock_wait));
-    let meant = completed(&meant, reader.backup.manifest.partial, &taken);
+    let is_partial = reader.backup.manifest.partial;
+    let meant = run.or(completed(&meant, is_partial, &taken, &psql)).await?;
     reader.narrow(chosen.only(&meant.enclosed(&first, BACK)));
     let following = run.follow(&reader.progress);
     let loading = load(&reader, client, psql.conn());
@@ -70,27 +71,27 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     Ok(Appended { reader, database, truncated: false, created: true, tables, took })
 }
 
-/// The same, if it is of a backup that is partial, with the schemas that nothing has, and without the foreign keys to tables
-/// that nothing has.
-fn completed(front: &Preamble, is_partial: bool, taken: &Taken) -> Preamble {
-    let text = String::from_utf8_lossy;
+/// The same, if it is of a backup that is partial, with the schemas that nothing has, and without foreign keys to tables and
+/// triggers with functions that nothing has.
+async fn completed(front: &Preamble, is_partial: bool, taken: &Taken, psql: &Psql) -> Result<Preamble> {
+    let text = |bytes: &[u8]| front.toc.text(bytes).unwrap_or_default().into_owned();
     let mut schemas = front.toc.schemas_missing();
-    schemas.retain(|name, _| !taken.schemas.contains_key(&*text(name)));
-    let has = |schema: &[u8], name: &[u8]| {
-        taken.relations.contains(&(text(schema).into_owned(), text(name).into_owned()))
-    };
-    let ties = front.toc.ties_to_missing(is_partial, has).into_iter();
-    let keys = ties.filter(|(entry, _)| entry.kind() == EntryKind::ForeignKey);
+    schemas.retain(|name, _| !taken.schemas.contains_key(&text(name)));
+    let mut ties = front.toc.ties_to_missing(is_partial);
+    // What joins partitions to tables that are there has been looked at.
+    ties.retain(|(entry, _)| matches!(entry.kind(), EntryKind::ForeignKey | EntryKind::Trigger));
+    let names: Vec<_> = ties.iter().map(|(_, (schema, name))| (text(schema), text(name))).collect();
+    let there = if names.is_empty() { BTreeSet::new() } else { existing(psql, &names).await? };
     let mut gone = Vec::new();
-    for (key, needed) in keys {
+    for ((entry, _), name) in ties.iter().zip(&names).filter(|(_, name)| !there.contains(name)) {
+        let (what, (schema, name)) = (entry.described(), name);
         tracing::warn!(
-            "left out: {} (needs {needed}, which neither the backup nor the database has)",
-            key.described()
+            "left out: {what} (needs {schema}.{name}, which neither the backup nor the database has)"
         );
-        gone.push(key.dump_id());
+        gone.push(entry.dump_id());
     }
     let gone = front.toc.with_remarks(gone.into_iter());
-    front.keep(|entry| !gone.contains(&entry.dump_id())).with_schemas(&schemas)
+    Ok(front.keep(|entry| !gone.contains(&entry.dump_id())).with_schemas(&schemas))
 }
 
 /// What is created and may hold rows, and how many it gets.

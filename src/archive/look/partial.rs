@@ -1,40 +1,35 @@
 //! What an archive of a part of a database lacks: `pg_dump` does not write that an entry needs something that was left out.
 
 use crate::archive::format::entry::TocEntry;
-use crate::archive::format::name::TableName;
 use crate::archive::format::toc::Toc;
 use crate::sql::{EntryKind, words};
 use std::collections::{BTreeMap, HashSet};
 
-/// A schema and a name in it.
-type Name = (Vec<u8>, Vec<u8>);
+/// A schema and a name in it, in the encoding of the archive.
+pub type Name = (Vec<u8>, Vec<u8>);
 
 impl Toc {
-    /// What ties something to a table or an index that the archive does not make, nor the target `has`: foreign keys, and
-    /// partitions to what they are parts of. Each comes with the name of that.
+    /// What ties something to a table, an index or a function that the archive does not make: foreign keys, triggers, and what
+    /// makes partitions parts of something. Each comes with the schema and the name of that.
     ///
-    /// An extension may make tables that the archive does not define, so foreign keys of an archive with extensions are among
-    /// them only if it `is_partial`.
-    pub fn ties_to_missing(
-        &self,
-        is_partial: bool,
-        has: impl Fn(&[u8], &[u8]) -> bool,
-    ) -> Vec<(&TocEntry, String)> {
-        let (tables, indexes) = (self.named_tables(), self.named_indexes());
-        let knows_all = is_partial || self.extensions().next().is_none();
+    /// An extension may make tables and functions that the archive does not define. So in an archive with extensions no trigger
+    /// is among them, and foreign keys are only if it `is_partial`: it has the rows of tables of extensions.
+    pub fn ties_to_missing(&self, is_partial: bool) -> Vec<(&TocEntry, Name)> {
+        let (tables, indexes, functions) =
+            (self.named_tables(), self.named_indexes(), self.named_functions());
+        let knows_all = self.extensions().next().is_none();
         let missing = |entry: &&TocEntry| {
             let (there, before): (&HashSet<Name>, &[&[u8]]) = match entry.kind() {
-                EntryKind::ForeignKey if knows_all => (&tables, &[b"REFERENCES"]),
+                EntryKind::ForeignKey if knows_all || is_partial => (&tables, &[b"REFERENCES"]),
+                EntryKind::Trigger if knows_all => (&functions, &[b"EXECUTE"]),
                 EntryKind::TableAttach => (&tables, &[b"TABLE", b"PARTITION"]),
                 EntryKind::IndexAttach => (&indexes, &[b"INDEX", b"PARTITION"]),
                 _ => return None,
             };
             let mut names = before.iter().filter_map(|word| name_after(entry, word));
-            names.find(|name| !there.contains(name) && !has(&name.0, &name.1))
+            names.find(|name| !there.contains(name))
         };
-        let ties = self.entries().iter().filter_map(|entry| Some((entry, missing(&entry)?)));
-        ties.map(|(entry, (schema, name))| (entry, TableName { schema: &schema, name: &name }.label()))
-            .collect()
+        self.entries().iter().filter_map(|entry| Some((entry, missing(&entry)?))).collect()
     }
 
     /// These entries and the remarks about them, by their dump ids.
@@ -73,6 +68,13 @@ impl Toc {
         let tables =
             self.entries().iter().filter(|entry| matches!(entry.kind(), Table | ForeignTable | TableData));
         tables.map(own_name).collect()
+    }
+
+    /// The functions that it makes, without their arguments.
+    fn named_functions(&self) -> HashSet<Name> {
+        let functions = self.of_kind(EntryKind::Function);
+        let name = |entry: &TocEntry| Some((own_name(entry).0, words(entry.tag()?).next()?.name()?));
+        functions.filter_map(name).collect()
     }
 
     fn named_indexes(&self) -> HashSet<Name> {
@@ -125,10 +127,6 @@ mod tests {
         toc(all.collect::<Vec<_>>())
     }
 
-    fn nothing(_: &[u8], _: &[u8]) -> bool {
-        false
-    }
-
     fn key(to: &str) -> String {
         format!(
             "ALTER TABLE ONLY app.c\n    ADD CONSTRAINT k FOREIGN KEY (p) REFERENCES {to}(id) NOT VALID;\n"
@@ -137,12 +135,17 @@ mod tests {
 
     #[test]
     fn what_needs_what_is_not_there_is_found() {
+        let fires = |how: &str| format!("CREATE TRIGGER t BEFORE UPDATE ON app.c FOR EACH ROW {how};\n");
         let odd = key(r#""My ""S"."REFERENCES app.c""#);
         let (own, lost) = (key("app.c"), key("app.p"));
         let all = entries(&[
             ("FK CONSTRAINT", "app", "c own", &own),
             ("FK CONSTRAINT", "app", "c lost", &lost),
             ("FK CONSTRAINT", "app", "c odd", &odd),
+            ("TRIGGER", "app", "c t", &fires("WHEN ((new.p > 0)) EXECUTE FUNCTION app.\"Touch\"('x')")),
+            ("TRIGGER", "app", "c u", &fires("EXECUTE PROCEDURE app.gone()")),
+            ("TRIGGER", "app", "c v", &fires("EXECUTE FUNCTION suppress_redundant_updates_trigger()")),
+            ("FUNCTION", "app", "\"Touch\"()", "CREATE FUNCTION app.\"Touch\"() RETURNS trigger;\n"),
             (
                 "TABLE ATTACH",
                 "app",
@@ -151,20 +154,20 @@ mod tests {
             ),
             ("INDEX ATTACH", "app", "c_pkey", "ALTER INDEX app.p_pkey ATTACH PARTITION app.c_pkey;\n"),
         ]);
-        let found: Vec<String> = all
-            .ties_to_missing(false, nothing)
-            .into_iter()
-            .map(|(entry, what)| format!("{} {what}", entry.label()))
-            .collect();
+        let ties = all.ties_to_missing(false);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        let found = ties
+            .iter()
+            .map(|(entry, (schema, name))| format!("{} {}.{}", entry.label(), text(schema), text(name)));
+        let found: Vec<String> = found.collect();
         let expected = [
             "app.c lost app.p",
             r#"app.c odd My "S.REFERENCES app.c"#,
+            "app.c u app.gone",
             "app.c app.p",
             "app.c_pkey app.p_pkey",
         ];
         assert_eq!(found, expected);
-        let has = |schema: &[u8], name: &[u8]| (schema, name) == (b"app", b"p");
-        assert_eq!(all.ties_to_missing(false, has).len(), 2);
         assert!(all.schemas_missing().is_empty());
     }
 
@@ -174,10 +177,10 @@ mod tests {
         let extension = ("EXTENSION", "", "x", "CREATE EXTENSION x;\n");
         let key = ("FK CONSTRAINT", "app", "c lost", &*lost);
         let all = entries(&[extension, key, ("TABLE", "x", "t", "CREATE TABLE x.t ();\n")]);
-        assert_eq!((all.ties_to_missing(false, nothing).len(), all.schemas_missing().len()), (0, 0));
-        assert_eq!(all.ties_to_missing(true, nothing).len(), 1);
+        assert_eq!((all.ties_to_missing(false).len(), all.schemas_missing().len()), (0, 0));
+        assert_eq!(all.ties_to_missing(true).len(), 1);
         let with_rows = entries(&[extension, key, ("TABLE DATA", "app", "p", "")]);
-        assert_eq!(with_rows.ties_to_missing(true, nothing).len(), 0);
+        assert_eq!(with_rows.ties_to_missing(true).len(), 0);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What a backup of a part of a database lacks to be one of its own.
 
 use super::Fit;
-use crate::archive::{EntryKind, Preamble, TocEntry};
+use crate::archive::{EntryKind, Preamble, TableName, TocEntry};
 
 impl Fit<'_> {
     /// The archive as a new database can take it: the schemas that it lacks are made, that which every database has is no
@@ -12,8 +12,9 @@ impl Fit<'_> {
             let name = String::from_utf8_lossy(name);
             tracing::warn!("the backup does not have the schema {name}, only what is in it: it is created");
         }
-        let ties = front.toc.ties_to_missing(is_partial, |_, _| false);
-        for (entry, needed) in &ties {
+        let ties = front.toc.ties_to_missing(is_partial);
+        for (entry, (schema, name)) in &ties {
+            let needed = TableName { schema, name }.label();
             self.leave_out(&entry.described(), &format!("needs {needed}, which was left out"));
         }
         self.gone = front.toc.with_remarks(ties.iter().map(|(entry, _)| entry.dump_id()));

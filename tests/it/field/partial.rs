@@ -68,6 +68,8 @@ fn a_backup_of_a_part_is_restored_into_a_new_database() {
         CREATE TABLE app.c (id serial PRIMARY KEY, p int CONSTRAINT of_p REFERENCES app.p);
         COMMENT ON CONSTRAINT of_p ON app.c IS 'tie';
         INSERT INTO app.c (p) SELECT n FROM generate_series(1, 5) n;
+        CREATE FUNCTION app.touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+        CREATE TRIGGER touch BEFORE UPDATE ON app.c FOR EACH ROW EXECUTE FUNCTION app.touch();
         CREATE TYPE app.mood AS ENUM ('fine'); CREATE TABLE app.q (m app.mood);";
     for major in [Major::Distribution, Major::V18] {
         let cluster = Cluster::shared(major);
@@ -84,7 +86,15 @@ fn a_backup_of_a_part_is_restored_into_a_new_database() {
                 9,
                 &["TABLE ATTACH app.p1 (needs app.p, which was left out)", "schema app"],
             ),
-            (&["--table", "app.c"], 5, &["FK CONSTRAINT app.c of_p", "does not have the schema app"]),
+            (
+                &["--table", "app.c"],
+                5,
+                &[
+                    "FK CONSTRAINT app.c of_p",
+                    "TRIGGER app.c touch (needs app.touch, which was left out)",
+                    "does not have the schema app",
+                ],
+            ),
             (&["--schema", "public"], 1, &[]),
             (&["--schema", "public", "--schema", "app"], 15, &[]),
             (&["--schema", "cold"], 6, &["TABLE ATTACH cold.p2"]),

@@ -101,6 +101,13 @@ pub async fn parts_of_tables(psql: &Psql) -> Result<BTreeSet<(String, String, St
     psql.query(PARTS).await
 }
 
+/// Which of these tables and functions, by schema and name, the database has that this is connected to; those of extensions
+/// too.
+pub async fn existing(psql: &Psql, names: &[(String, String)]) -> Result<BTreeSet<(String, String)>> {
+    let pair = |(schema, name): &(String, String)| format!("({}, {})", literal(schema), literal(name));
+    psql.query(&EXISTING.replace("{names}", &names.iter().map(pair).collect::<Vec<_>>().join(", "))).await
+}
+
 impl Target {
     /// Says whether the database is somebody's: neither made by this run nor in a branch or a cluster of it.
     pub fn is_given(&self) -> bool {
@@ -187,6 +194,11 @@ SELECT json_build_object(
                FROM pg_db_role_setting LEFT JOIN pg_roles r ON r.oid = setrole, unnest(setconfig) pair
                WHERE setdatabase = d.oid))
 FROM pg_database d WHERE datname = {name};";
+
+const EXISTING: &str = "
+SELECT coalesce(json_agg(json_build_array(nspname, name)), '[]') FROM (
+    SELECT relnamespace AS schema, relname AS name FROM pg_class UNION ALL SELECT pronamespace, proname FROM pg_proc) AS one
+  JOIN pg_namespace n ON n.oid = schema WHERE (nspname, name) IN ({names});";
 
 const TAKEN: &str = "
 WITH place AS (SELECT oid, nspname, nspowner FROM pg_namespace WHERE nspname !~ '^pg_' AND nspname <> 'information_schema'),
