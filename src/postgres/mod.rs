@@ -15,9 +15,9 @@ mod sql;
 mod tools;
 
 pub use change::{
-    ASIDE, BACK, BY_HAND, Counted, Hidden, KnownRoles, Making, Naming, NotEmpty, OwnProperties, Schemas,
-    Swap, TIMESCALEDB_RESTORING, TRIAL, TableName, Taken, Target, analyze, existing, grants, lock,
-    parts_of_tables, swap,
+    ASIDE, BACK, BY_HAND, Counted, Hidden, KnownRoles, Making, Naming, NotEmpty, OwnProperties,
+    SchemaAndName, Schemas, Swap, TIMESCALEDB_RESTORING, TRIAL, TableName, Taken, Target, analyze, existing,
+    grants, lock, parts_of_tables, swap,
 };
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::{ConnInfo, PasswordCommand};

@@ -7,6 +7,7 @@
 use super::into::{Appended, IntoOptions, held, load};
 use super::load::stream::in_order_of_need;
 use super::occupied::lacking;
+use super::partial::{Completed, completed};
 use super::prepare::{as_meant, client_for, waiting_at_most};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
@@ -17,7 +18,7 @@ use crate::stored::format::inventory::{BlockKind, Inventory};
 use crate::stored::read::excerpt;
 use crate::stored::read::reader::BackupReader;
 use crate::units::{age, count};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Instant;
 
 /// Creates the chosen tables in a database that has none of them: all of it, or nothing.
@@ -51,7 +52,9 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     let meant = as_meant(&front.with_exclusions_in_partitions(), search_path.as_deref(), server.version());
     let first = format!("{}{ASIDE}", waiting_at_most(lock_wait));
     let is_partial = reader.backup.manifest.partial;
-    let meant = run.or(completed(&meant, is_partial, &taken, &psql)).await?;
+    let has_schema = |name: &str| taken.schemas.contains_key(name);
+    let completed = completed(&meant, is_partial, has_schema, async |names| existing(&psql, names).await);
+    let Completed { front: meant, .. } = run.or(completed).await?;
     reader.narrow(chosen.only(&meant.enclosed(&first, BACK)));
     let following = run.follow(&reader.progress);
     let loading = load(&reader, client, psql.conn());
@@ -69,29 +72,6 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
         age(took)
     ));
     Ok(Appended { reader, database, truncated: false, created: true, tables, took })
-}
-
-/// The same, if it is of a backup that is partial, with the schemas that nothing has, and without foreign keys to tables and
-/// triggers with functions that nothing has.
-async fn completed(front: &Preamble, is_partial: bool, taken: &Taken, psql: &Psql) -> Result<Preamble> {
-    let text = |bytes: &[u8]| front.toc.text(bytes).unwrap_or_default().into_owned();
-    let mut schemas = front.toc.schemas_missing();
-    schemas.retain(|name, _| !taken.schemas.contains_key(&text(name)));
-    let mut ties = front.toc.ties_to_missing(is_partial);
-    // What joins partitions to tables that are there has been looked at.
-    ties.retain(|(entry, _)| matches!(entry.kind(), EntryKind::ForeignKey | EntryKind::Trigger));
-    let names: Vec<_> = ties.iter().map(|(_, (schema, name))| (text(schema), text(name))).collect();
-    let there = if names.is_empty() { BTreeSet::new() } else { existing(psql, &names).await? };
-    let mut gone = Vec::new();
-    for ((entry, _), name) in ties.iter().zip(&names).filter(|(_, name)| !there.contains(name)) {
-        let (what, (schema, name)) = (entry.described(), name);
-        tracing::warn!(
-            "left out: {what} (needs {schema}.{name}, which neither the backup nor the database has)"
-        );
-        gone.push(entry.dump_id());
-    }
-    let gone = front.toc.with_remarks(gone.into_iter());
-    Ok(front.keep(|entry| !gone.contains(&entry.dump_id())).with_schemas(&schemas))
 }
 
 /// What is created and may hold rows, and how many it gets.

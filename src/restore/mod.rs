@@ -23,6 +23,7 @@ mod narrow;
 pub mod neon;
 mod occupied;
 pub mod outcome;
+mod partial;
 mod plan;
 mod postdata;
 mod prepare;

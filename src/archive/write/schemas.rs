@@ -11,7 +11,8 @@ impl Preamble {
     #[must_use]
     pub fn with_schemas(&self, schemas: &BTreeMap<Vec<u8>, Vec<u8>>) -> Self {
         let entries = self.toc.entries();
-        let Some(plain) = entries.iter().find(|entry| entry.kind().is_setting()) else { return self.clone() };
+        let setting = entries.iter().find(|entry| entry.kind().is_setting());
+        let Some(plain) = setting.filter(|_| !schemas.is_empty()) else { return self.clone() };
         let id = entries.iter().map(TocEntry::dump_id).max().unwrap_or_default() + 1;
         let made = (id..).zip(schemas).map(|(id, (name, owner))| {
             let statement = [b"CREATE SCHEMA ", &*quoted(name), b";\n"].concat();

@@ -23,6 +23,6 @@ pub use naming::{Naming, TRIAL, is_unfinished};
 pub use roles::KnownRoles;
 pub use swap::Swap;
 pub use target::{
-    ASIDE, BACK, OwnProperties, Schemas, TIMESCALEDB_RESTORING, Taken, Target, analyze, existing,
-    parts_of_tables,
+    ASIDE, BACK, OwnProperties, SchemaAndName, Schemas, TIMESCALEDB_RESTORING, Taken, Target, analyze,
+    existing, parts_of_tables,
 };

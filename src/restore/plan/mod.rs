@@ -5,11 +5,11 @@
 //! preamble (header and table of contents), which any way of loading reads.
 
 mod given;
-mod partial;
 mod refused;
 mod roles;
 mod untrusted;
 
+use super::partial::{Completed, completed};
 use super::request::{Fitting, Profile, RestoreRequest, Roles};
 use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry};
 use crate::error::{Error, Result};
@@ -73,8 +73,15 @@ impl RestoreRequest {
         let samples = |entry: &TocEntry| entry.kind() == EntryKind::StatisticsData;
         let front = front.keep(|entry| self.after.scripts.is_empty() || !samples(entry));
         let schemas = target.schemas().await?;
-        // What is there may have what the backup lacks.
-        let front = if target.exists() { front } else { fit.completed(&front, self.is_partial) };
+        let taken = target.taken().await?;
+        let has_schema = |name: &str| taken.schemas.contains_key(name);
+        let completed =
+            completed(&front, self.is_partial, has_schema, async |names| target.existing(names).await);
+        let Completed { front, left_out, gone } = completed.await?;
+        (fit.left_out, fit.gone) = (left_out, gone);
+        let is_public =
+            |entry: &TocEntry| entry.kind() == EntryKind::Schema && entry.tag() == Some(b"public");
+        let front = front.with(|entry| if is_public(entry) { entry.unless_there() } else { entry.clone() });
         let lacking = fit.left_out.len();
         let front = fit.without_refused(&front);
         fit.check_extensions(&front)?;

@@ -79,19 +79,19 @@ fn a_backup_of_a_part_is_restored_into_a_new_database() {
             (
                 &["--exclude-table", "app.p", "--exclude-table", "app.q"][..],
                 21,
-                &["FK CONSTRAINT app.c of_p (needs app.p, which was left out)", "cold.p2"][..],
+                &["FK CONSTRAINT app.c of_p (needs app.p, which the backup does not have)", "cold.p2"][..],
             ),
             (
                 &["--table", "app.p1"],
                 9,
-                &["TABLE ATTACH app.p1 (needs app.p, which was left out)", "schema app"],
+                &["TABLE ATTACH app.p1 (needs app.p, which the backup does not have)", "schema app"],
             ),
             (
                 &["--table", "app.c"],
                 5,
                 &[
                     "FK CONSTRAINT app.c of_p",
-                    "TRIGGER app.c touch (needs app.touch, which was left out)",
+                    "TRIGGER app.c touch (needs app.touch, which the backup does not have)",
                     "does not have the schema app",
                 ],
             ),
@@ -134,7 +134,19 @@ fn a_backup_of_a_part_is_restored_into_a_new_database() {
         };
         let (keys, run) = create(&cluster.create_database("parts"));
         assert_eq!(keys, "0", "{run}");
-        run.says("needs app.p, which neither the backup nor the database has");
+        run.says("needs app.p, which the backup does not have");
+        // So does a database that is there, without any of the backup's tables.
+        let there = cluster.create_database("there");
+        let to = cluster.url(&there);
+        place
+            .opens(&["restore", "latest", "--to", &to])
+            .succeeds()
+            .says("needs app.p, which the backup does not");
+        let part = Place::folder();
+        part.backup(&cluster.url(&database), &["--table", "app.p1"]);
+        let alone = cluster.url(&cluster.create_database("alone"));
+        let words = ["restore", "latest", "--create-tables", "--table", "app.p1", "--into", &alone];
+        part.opens(&words).succeeds().says("left out: TABLE ATTACH app.p1 (needs app.p, ");
         cluster.psql(&database, "DROP TABLE app.c");
         let (keys, run) = create(&database);
         assert_eq!(keys, "1", "{run}");

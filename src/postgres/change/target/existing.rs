@@ -101,10 +101,13 @@ pub async fn parts_of_tables(psql: &Psql) -> Result<BTreeSet<(String, String, St
     psql.query(PARTS).await
 }
 
+/// A schema and the name of something in it.
+pub type SchemaAndName = (String, String);
+
 /// Which of these tables and functions, by schema and name, the database has that this is connected to; those of extensions
 /// too.
-pub async fn existing(psql: &Psql, names: &[(String, String)]) -> Result<BTreeSet<(String, String)>> {
-    let pair = |(schema, name): &(String, String)| format!("({}, {})", literal(schema), literal(name));
+pub async fn existing(psql: &Psql, names: &[SchemaAndName]) -> Result<BTreeSet<SchemaAndName>> {
+    let pair = |(schema, name): &SchemaAndName| format!("({}, {})", literal(schema), literal(name));
     psql.query(&EXISTING.replace("{names}", &names.iter().map(pair).collect::<Vec<_>>().join(", "))).await
 }
 
@@ -140,6 +143,11 @@ impl Target {
             return Ok(Taken::default());
         }
         Taken::of(&self.psql).await
+    }
+
+    /// Which of these tables and functions the database has already.
+    pub async fn existing(&self, names: &[SchemaAndName]) -> Result<BTreeSet<SchemaAndName>> {
+        if self.exists { existing(&self.psql, names).await } else { Ok(BTreeSet::new()) }
     }
 
     /// The publications of this role in a database that is somebody's, which tables can be added to.

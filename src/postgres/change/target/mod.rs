@@ -12,7 +12,7 @@ mod statements;
 mod timescale;
 
 pub use defaults::{ASIDE, BACK};
-pub use existing::{OwnProperties, Schemas, Taken, existing, parts_of_tables};
+pub use existing::{OwnProperties, SchemaAndName, Schemas, Taken, existing, parts_of_tables};
 pub use statements::analyze;
 pub use timescale::RESTORING as TIMESCALEDB_RESTORING;
 pub(super) use timescale::resume;
