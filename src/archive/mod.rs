@@ -48,6 +48,7 @@ pub use look::database::{About, DatabaseStatement};
 pub use look::facts::number;
 pub use look::hypertables::TIMESCALEDB;
 pub use look::late::LateRows;
+pub use look::partial::MadeByExtensions;
 pub use look::pattern::Pattern;
 pub use look::roles::RoleUses;
 pub use look::select::Selection;

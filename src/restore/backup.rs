@@ -88,6 +88,8 @@ impl ReadyBackup {
         let rows_left_out = had_rows && !inventory.as_ref().or(reader.excerpt()).is_some_and(has_rows);
         let mut request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
         request.left_out.extend(left_out);
+        request.extensions =
+            inventory.as_ref().or(reader.excerpt()).map(|held| held.extensions.clone()).unwrap_or_default();
         let clients = run.or(Clients::find(&clients)).await?;
         let plain = Self::for_trial(reader, inventory, clients, jobs, proof);
         Ok(Self { started, request, keep_failed, rows_left_out, if_it_is_there, ..plain })
@@ -103,6 +105,7 @@ impl ReadyBackup {
     ) -> Self {
         let mut request = RestoreRequest::plain(PgRestoreOptions::default());
         request.is_partial = reader.backup.manifest.partial;
+        request.extensions = inventory.as_ref().map(|held| held.extensions.clone()).unwrap_or_default();
         let started = Instant::now();
         let (keep_failed, rows_left_out, if_it_is_there) = (false, false, None);
         Self {

@@ -125,6 +125,7 @@ async fn request(options: &CopyOptions, clients: &Clients, server: &Server) -> R
         after: after.clone(),
         left_out: Vec::new(),
         is_partial: false,
+        extensions: Vec::new(),
     })
 }
 

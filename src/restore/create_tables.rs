@@ -51,9 +51,9 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     // Default privileges here would give others more than the backup does.
     let meant = as_meant(&front.with_exclusions_in_partitions(), search_path.as_deref(), server.version());
     let first = format!("{}{ASIDE}", waiting_at_most(lock_wait));
-    let is_partial = reader.backup.manifest.partial;
     let has_schema = |name: &str| taken.schemas.contains_key(name);
-    let completed = completed(&meant, is_partial, has_schema, async |names| existing(&psql, names).await);
+    let completed =
+        completed(&meant, &chosen.extensions, has_schema, async |names| existing(&psql, names).await);
     let Completed { front: meant, .. } = run.or(completed).await?;
     reader.narrow(chosen.only(&meant.enclosed(&first, BACK)));
     let following = run.follow(&reader.progress);

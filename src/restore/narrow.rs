@@ -165,6 +165,7 @@ fn scheduler(name: &str) -> Option<Extension> {
         content: ["job", "job_run_details", "jobid_seq", "runid_seq"].map(of_cron).to_vec(),
         schemas: vec!["cron".to_owned()],
         granted: Vec::new(),
+        made: None,
     })
 }
 

@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use crate::postgres::clients::Version;
 use crate::postgres::grants::Grant;
 use crate::postgres::{KnownRoles, PgRestoreOptions};
+use crate::stored::format::inventory::Extension;
 use crate::stored::read::opened::OpenedBackup;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,6 +22,8 @@ pub struct RestoreRequest {
     pub left_out: Vec<String>,
     /// Whether options left out a part of the database when it was backed up.
     pub is_partial: bool,
+    /// The source's extensions, if they are known.
+    pub extensions: Vec<Extension>,
 }
 
 impl RestoreRequest {
@@ -31,7 +34,14 @@ impl RestoreRequest {
     pub async fn of(fitting: Fitting, after: After, backup: &OpenedBackup) -> Result<Self> {
         let is_partial = backup.backup.manifest.partial;
         if fitting.roles != Roles::Restore {
-            return Ok(Self { fitting, known: None, after, left_out: Vec::new(), is_partial });
+            return Ok(Self {
+                fitting,
+                known: None,
+                after,
+                left_out: Vec::new(),
+                is_partial,
+                extensions: Vec::new(),
+            });
         }
         let Some(sql) = backup.globals().await? else {
             let why = backup.backup.manifest.globals;
@@ -42,13 +52,13 @@ impl RestoreRequest {
         let source = source.and_then(|postgres| Version::parse(&postgres.server_version));
         let known = KnownRoles::read(&String::from_utf8_lossy(&sql)).of(source.map(|version| version.major));
         let known = Some(known);
-        Ok(Self { fitting, known, after, left_out: Vec::new(), is_partial })
+        Ok(Self { fitting, known, after, left_out: Vec::new(), is_partial, extensions: Vec::new() })
     }
 
     /// Restores the backup as it is.
     pub fn plain(options: PgRestoreOptions) -> Self {
-        let (known, after, left_out, is_partial) = Default::default();
-        Self { fitting: Fitting::plain(options), known, after, left_out, is_partial }
+        let (known, after, left_out, is_partial, extensions) = Default::default();
+        Self { fitting: Fitting::plain(options), known, after, left_out, is_partial, extensions }
     }
 }
 

@@ -8,7 +8,7 @@ pub mod hypertables;
 pub mod late;
 pub mod list;
 mod names;
-mod partial;
+pub mod partial;
 pub mod pattern;
 mod places;
 mod reading;

@@ -8,28 +8,54 @@ use std::collections::{BTreeMap, HashSet};
 /// A schema and a name in it, in the encoding of the archive.
 pub type Name = (Vec<u8>, Vec<u8>);
 
+/// What the extensions of an archive make, which it does not define.
+#[derive(Debug, Clone, Default)]
+pub struct MadeByExtensions {
+    /// Tables, and functions for triggers: schema and name of each.
+    pub names: HashSet<(String, String)>,
+    /// Schemas.
+    pub schemas: HashSet<String>,
+}
+
 impl Toc {
     /// What ties something to a table, an index or a function that the archive does not make: foreign keys, triggers, and what
     /// makes partitions parts of something. Each comes with the schema and the name of that.
     ///
-    /// An extension may make tables and functions that the archive does not define. So in an archive with extensions no trigger
-    /// is among them, and foreign keys are only if it `is_partial`: it has the rows of tables of extensions.
-    pub fn ties_to_missing(&self, is_partial: bool) -> Vec<(&TocEntry, Name)> {
-        let (tables, indexes, functions) =
-            (self.named_tables(), self.named_indexes(), self.named_functions());
-        let knows_all = self.extensions().next().is_none();
-        let missing = |entry: &&TocEntry| {
-            let (there, before): (&HashSet<Name>, &[&[u8]]) = match entry.kind() {
-                EntryKind::ForeignKey if knows_all || is_partial => (&tables, &[b"REFERENCES"]),
-                EntryKind::Trigger if knows_all => (&functions, &[b"EXECUTE"]),
-                EntryKind::TableAttach => (&tables, &[b"TABLE", b"PARTITION"]),
-                EntryKind::IndexAttach => (&indexes, &[b"INDEX", b"PARTITION"]),
-                _ => return None,
-            };
-            let mut names = before.iter().filter_map(|word| name_after(entry, word));
-            names.find(|name| !there.contains(name))
+    /// An extension may make tables and functions that the archive does not define. If it is not known what those of the archive
+    /// `made`, nothing is found in an archive with extensions.
+    pub fn ties_to_missing(&self, made: Option<&MadeByExtensions>) -> Vec<(&TocEntry, Name)> {
+        let none = MadeByExtensions::default();
+        let Some(made) = made.or_else(|| self.extensions().next().is_none().then_some(&none)) else {
+            return Vec::new();
         };
-        self.entries().iter().filter_map(|entry| Some((entry, missing(&entry)?))).collect()
+        let (tables, functions) = (self.named_tables(), self.named_functions());
+        let text = |bytes: &[u8]| self.text(bytes).unwrap_or_default().into_owned();
+        let find = |entry: &TocEntry, before: &[&[u8]], there: &HashSet<Name>| {
+            let mut names = before.iter().filter_map(|word| name_after(entry, word));
+            names.find(|(schema, name)| {
+                !there.contains(&(schema.clone(), name.clone()))
+                    && !made.names.contains(&(text(schema), text(name)))
+            })
+        };
+        let missing = |entry: &TocEntry| match entry.kind() {
+            EntryKind::ForeignKey => find(entry, &[b"REFERENCES"], &tables),
+            EntryKind::Trigger => find(entry, &[b"EXECUTE"], &functions),
+            EntryKind::TableAttach => find(entry, &[b"TABLE", b"PARTITION"], &tables),
+            _ => None,
+        };
+        let found = |missing: &dyn Fn(&TocEntry) -> Option<Name>| -> Vec<(&TocEntry, Name)> {
+            self.entries().iter().filter_map(|entry| Some((entry, missing(entry)?))).collect()
+        };
+        let mut ties = found(&missing);
+        // The indexes of an extension's partitioned table are in no archive, so they do not count as missing.
+        if ties.iter().any(|(entry, _)| entry.kind() == EntryKind::TableAttach) {
+            let indexes = self.named_indexes();
+            ties.extend(found(&|entry| match entry.kind() {
+                EntryKind::IndexAttach => find(entry, &[b"INDEX", b"PARTITION"], &indexes),
+                _ => None,
+            }));
+        }
+        ties
     }
 
     /// These entries and the remarks about them, by their dump ids.
@@ -42,21 +68,27 @@ impl Toc {
         all
     }
 
-    /// The schemas that entries are in and that the archive does not make, each with the owner of the first such entry; none
-    /// if extensions may make them.
-    pub fn schemas_missing(&self) -> BTreeMap<Vec<u8>, Vec<u8>> {
+    /// The schemas that entries are in, or extensions, and that the archive does not make, each with the owner of the first such
+    /// entry; none if extensions may make them, and it is not known what those `made`.
+    pub fn schemas_missing(&self, made: Option<&MadeByExtensions>) -> BTreeMap<Vec<u8>, Vec<u8>> {
         let mut missing = BTreeMap::new();
-        if self.extensions().next().is_some() {
+        if made.is_none() && self.extensions().next().is_some() {
             return missing;
         }
-        let made: HashSet<&[u8]> = self.of_kind(EntryKind::Schema).filter_map(TocEntry::tag).collect();
-        let is_always_there = |schema: &[u8]| {
-            schema.starts_with(b"pg_") || [&b"public"[..], b"information_schema"].contains(&schema)
+        let defined: HashSet<&[u8]> = self.of_kind(EntryKind::Schema).filter_map(TocEntry::tag).collect();
+        let is_made = |schema: &[u8]| {
+            let name = || self.text(schema).unwrap_or_default();
+            schema.starts_with(b"pg_")
+                || [&b"public"[..], b"information_schema"].contains(&schema)
+                || made.is_some_and(|made| made.schemas.contains(&*name()))
         };
         for entry in self.entries() {
-            let (_, schema, _) = entry.identity();
-            if !schema.is_empty() && !made.contains(schema) && !is_always_there(schema) {
-                missing.entry(schema.to_vec()).or_insert_with(|| entry.owner().unwrap_or_default().to_vec());
+            let (schema, owner) = match entry.kind() {
+                EntryKind::Extension => (schema_of_extension(entry).unwrap_or_default(), &b""[..]),
+                _ => (entry.identity().1.to_vec(), entry.owner().unwrap_or_default()),
+            };
+            if !schema.is_empty() && !defined.contains(&*schema) && !is_made(&schema) {
+                missing.entry(schema).or_insert_with(|| owner.to_vec());
             }
         }
         missing
@@ -94,6 +126,11 @@ impl Toc {
 fn own_name(entry: &TocEntry) -> Name {
     let (_, schema, name) = entry.identity();
     (schema.to_vec(), name.to_vec())
+}
+
+/// The schema that an extension is made in.
+fn schema_of_extension(extension: &TocEntry) -> Option<Vec<u8>> {
+    words(extension.defn()?).skip_while(|word| !word.is(b"SCHEMA")).nth(1)?.name()
 }
 
 /// The name with its schema that follows a keyword in the statement of an entry.
@@ -154,7 +191,7 @@ mod tests {
             ),
             ("INDEX ATTACH", "app", "c_pkey", "ALTER INDEX app.p_pkey ATTACH PARTITION app.c_pkey;\n"),
         ]);
-        let ties = all.ties_to_missing(false);
+        let ties = all.ties_to_missing(None);
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let found = ties
             .iter()
@@ -168,25 +205,37 @@ mod tests {
             "app.c_pkey app.p_pkey",
         ];
         assert_eq!(found, expected);
-        assert!(all.schemas_missing().is_empty());
+        assert!(all.schemas_missing(None).is_empty());
     }
 
     #[test]
     fn an_extension_may_have_made_it() {
         let lost = key("app.p");
-        let extension = ("EXTENSION", "", "x", "CREATE EXTENSION x;\n");
-        let key = ("FK CONSTRAINT", "app", "c lost", &*lost);
-        let all = entries(&[extension, key, ("TABLE", "x", "t", "CREATE TABLE x.t ();\n")]);
-        assert_eq!((all.ties_to_missing(false).len(), all.schemas_missing().len()), (0, 0));
-        assert_eq!(all.ties_to_missing(true).len(), 1);
-        let with_rows = entries(&[extension, key, ("TABLE DATA", "app", "p", "")]);
-        assert_eq!(with_rows.ties_to_missing(true).len(), 0);
+        let all = entries(&[
+            ("EXTENSION", "", "x", "CREATE EXTENSION IF NOT EXISTS x WITH SCHEMA ext;\n"),
+            ("FK CONSTRAINT", "app", "c lost", &lost),
+            ("TABLE ATTACH", "app", "c", "ALTER TABLE ONLY x.p ATTACH PARTITION app.c DEFAULT;\n"),
+            ("INDEX ATTACH", "app", "c_pkey", "ALTER INDEX x.p_pkey ATTACH PARTITION app.c_pkey;\n"),
+            ("TABLE", "x", "t", "CREATE TABLE x.t ();\n"),
+        ]);
+        assert_eq!((all.ties_to_missing(None).len(), all.schemas_missing(None).len()), (0, 0));
+        let name = |name: &str| ("x".to_owned(), name.to_owned());
+        let mut made = MadeByExtensions { names: [name("p")].into(), schemas: ["x".to_owned()].into() };
+        let ties = |made: &MadeByExtensions| {
+            all.ties_to_missing(Some(made)).iter().map(|(entry, _)| entry.kind()).collect::<Vec<_>>()
+        };
+        assert_eq!(ties(&made), [EntryKind::ForeignKey]);
+        assert_eq!(all.schemas_missing(Some(&made)).into_keys().collect::<Vec<_>>(), [b"ext"]);
+        made.names.insert(("app".to_owned(), "p".to_owned()));
+        assert_eq!(ties(&made), []);
+        made.names.clear();
+        assert_eq!(ties(&made), [EntryKind::ForeignKey, EntryKind::TableAttach, EntryKind::IndexAttach]);
     }
 
     #[test]
     fn schemas_that_nobody_makes_are_found() {
         let table = |schema| ("TABLE", schema, "t", "CREATE TABLE t ();\n");
         let all = entries(&[table("x"), table("public"), table("pg_catalog"), table("x"), table("Y")]);
-        assert_eq!(all.schemas_missing().into_keys().collect::<Vec<_>>(), [&b"Y"[..], b"x"]);
+        assert_eq!(all.schemas_missing(None).into_keys().collect::<Vec<_>>(), [&b"Y"[..], b"x"]);
     }
 }

@@ -1,6 +1,6 @@
 //! The same archive, which makes schemas that it lacked.
 
-use crate::archive::format::entry::TocEntry;
+use crate::archive::format::entry::{Field, TocEntry};
 use crate::archive::format::preamble::Preamble;
 use crate::archive::format::toc::Toc;
 use crate::sql::quoted;
@@ -16,7 +16,10 @@ impl Preamble {
         let id = entries.iter().map(TocEntry::dump_id).max().unwrap_or_default() + 1;
         let made = (id..).zip(schemas).map(|(id, (name, owner))| {
             let statement = [b"CREATE SCHEMA ", &*quoted(name), b";\n"].concat();
-            plain.saying(id, b"SCHEMA", name, &statement).with_owner(owner)
+            // `pg_restore` gives only what can be dropped to an owner.
+            let drop = [b"DROP SCHEMA ", &*quoted(name), b";\n"].concat();
+            let entry = plain.saying(id, b"SCHEMA", name, &statement).with_owner(owner);
+            entry.with_text(Field::Drop, &drop)
         });
         let (mut all, others): (Vec<_>, Vec<_>) =
             entries.iter().cloned().partition(|entry| entry.kind().is_setting());

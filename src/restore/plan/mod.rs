@@ -76,7 +76,7 @@ impl RestoreRequest {
         let taken = target.taken().await?;
         let has_schema = |name: &str| taken.schemas.contains_key(name);
         let completed =
-            completed(&front, self.is_partial, has_schema, async |names| target.existing(names).await);
+            completed(&front, &self.extensions, has_schema, async |names| target.existing(names).await);
         let Completed { front, left_out, gone } = completed.await?;
         (fit.left_out, fit.gone) = (left_out, gone);
         let is_public =

@@ -68,6 +68,9 @@ pub struct Extension {
     /// What else of it somebody has granted rights on: schema and name of each, without arguments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub granted: Vec<[String; 2]>,
+    /// Its tables, and its functions for triggers, if that is known: schema and name of each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Vec<[String; 2]>>,
 }
 
 /// One zstd frame of the dump.

@@ -75,6 +75,8 @@ fn a_backup_of_a_part_is_restored_into_a_new_database() {
         let cluster = Cluster::shared(major);
         let database = cluster.create_database("parts");
         cluster.psql(&database, SHOP);
+        let owner = fresh("role");
+        cluster.psql(&database, &format!("CREATE ROLE {owner}; ALTER TABLE app.c OWNER TO {owner}"));
         for (words, rows, lost) in [
             (
                 &["--exclude-table", "app.p", "--exclude-table", "app.q"][..],
@@ -102,8 +104,13 @@ fn a_backup_of_a_part_is_restored_into_a_new_database() {
             let place = Place::folder();
             place.backup(&cluster.url(&database), words);
             for how in [&["--jobs", "1"][..], &["--jobs", "3"], &["--no-owner", "--no-acl"]] {
-                let to = cluster.url(&fresh("parts"));
+                let copy = fresh("parts");
+                let to = cluster.url(&copy);
                 let run = place.opens(&["restore", "latest", "--to", &to]).args(how).succeeds();
+                if words == ["--table", "app.c"] && how.len() == 2 && how[0] == "--jobs" {
+                    let question = "SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'app'";
+                    assert_eq!(cluster.psql(&copy, question), owner, "{run}");
+                }
                 let run = run.says(&format!("proven: {} in", pgstow::units::count(rows, "row")));
                 let run = lost.iter().fold(run, |run, what| run.says(what));
                 assert!(!lost.is_empty() || !run.stderr.contains("left out"), "{run}");

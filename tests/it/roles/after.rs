@@ -1,8 +1,9 @@
 //! Grants and scripts in a restored database, before anybody sees it.
 
 use super::scene::{Scene, limited, roles};
+use crate::harness::pgstow;
 use crate::scene::Place;
-use crate::scene::{add_bulk, fresh, motley, named};
+use crate::scene::{add_bulk, every_client, fresh, motley, named};
 use crate::servers::postgres::{Cluster, Major, PASSWORD};
 use pgstow::error::Kind;
 use rustix::process::Signal;
@@ -352,4 +353,40 @@ fn what_the_source_said_of_its_database_is_said_of_the_new_one() {
         "SELECT datacl IS NULL, pg_get_userbyid(datdba), datconnlimit FROM pg_database WHERE datname = '{copy}'"
     );
     assert_eq!(target.psql("postgres", &acl), "t|postgres|42");
+}
+
+/// Whoever will own the copy may not see the rows before they are masked, and no one who waits for the database to appear.
+#[test]
+fn a_masked_copy_is_closed_to_its_owner_until_it_is_masked() {
+    for major in [Major::Distribution, Major::V18] {
+        let cluster = Cluster::shared(major);
+        let (owner, other) = (fresh("dev"), fresh("dev"));
+        cluster.psql("postgres", &format!("CREATE ROLE {owner} LOGIN; CREATE ROLE {other} LOGIN"));
+        let database = cluster.create_database("masked");
+        cluster.psql("postgres", &format!("ALTER DATABASE {database} OWNER TO {owner}"));
+        cluster.psql(
+            &database,
+            &format!("CREATE TABLE t AS SELECT 'secret' AS word; ALTER TABLE t OWNER TO {owner}"),
+        );
+        let place = Place::folder();
+        place.backup(&cluster.url(&database), &[]);
+        let masks = "DO $$ BEGIN
+            IF EXISTS (SELECT FROM pg_roles WHERE rolname LIKE 'dev%' AND has_database_privilege(oid, current_database(), 'CONNECT'))
+            THEN RAISE EXCEPTION 'somebody may connect'; END IF;
+          END $$; UPDATE t SET word = 'x'";
+        for (words, owner) in [(&[][..], &owner), (&["--owner", &other], &other)] {
+            let copies = [fresh("copy"), fresh("copy")];
+            let restore = ["restore", "latest", "--after-sql", masks, "--to", &cluster.url(&copies[0])];
+            place.opens(&restore).args(words).succeeds();
+            let clone = ["clone", &cluster.url(&database), &cluster.url(&copies[1]), "--after-sql", masks];
+            pgstow(clone).env("PATH", every_client()).args(words).succeeds();
+            for copy in copies {
+                let found = format!(
+                    "SELECT (SELECT word FROM t), pg_get_userbyid(datdba), datallowconn,
+                       has_database_privilege('{owner}', datname, 'CONNECT') FROM pg_database WHERE datname = '{copy}'"
+                );
+                assert_eq!(cluster.psql(&copy, &found), format!("x|{owner}|t|t"));
+            }
+        }
+    }
 }

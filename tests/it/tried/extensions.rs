@@ -263,14 +263,12 @@ fn what_needs_an_extension_goes_with_it_although_the_dump_does_not_say_so() {
     assert_eq!(cluster.psql(&copy, left), "apart t_pkey");
 }
 
-/// A server that has two extensions of services, one with a table whose rows are the user's; and a database with both.
-fn service() -> (Cluster, TempDir) {
+/// A server that has these extensions too: name, what its file of control says, SQL.
+fn with_extensions(extensions: &[(&str, &str, &str)]) -> (Cluster, TempDir) {
     let folder = folder("extensions");
     let files = folder.path().join("extension");
     std::fs::create_dir(&files).unwrap();
-    let vault = "CREATE TABLE vault.secrets (n int); SELECT pg_catalog.pg_extension_config_dump('vault.secrets', '');";
-    for (name, control, sql) in [("supabase_vault", "schema = vault", vault), ("google_vacuum_mgmt", "", "")]
-    {
+    for (name, control, sql) in extensions {
         let control = format!("default_version = '1.0'\n{control}\n");
         std::fs::write(files.join(format!("{name}.control")), control).unwrap();
         std::fs::write(files.join(format!("{name}--1.0.sql")), sql).unwrap();
@@ -279,6 +277,14 @@ fn service() -> (Cluster, TempDir) {
     let path = format!("extension_control_path=$system:{}", folder.path().display());
     let cluster = Cluster::start_with(Major::V18, &[&path]);
     cluster.psql("postgres", "CREATE DATABASE app");
+    (cluster, folder)
+}
+
+/// A server that has two extensions of services, one with a table whose rows are the user's; and a database with both.
+fn service() -> (Cluster, TempDir) {
+    let vault = "CREATE TABLE vault.secrets (n int); SELECT pg_catalog.pg_extension_config_dump('vault.secrets', '');";
+    let (cluster, folder) =
+        with_extensions(&[("supabase_vault", "schema = vault", vault), ("google_vacuum_mgmt", "", "")]);
     cluster.psql(
         "app",
         "CREATE EXTENSION supabase_vault; CREATE EXTENSION google_vacuum_mgmt;
@@ -351,4 +357,59 @@ fn a_receipt_names_the_extensions_that_were_left_out() {
     assert!(text.contains("left out   extensions google_vacuum_mgmt, supabase_vault\n"), "{text}");
     let listed = place.opens(&["list", "--json"]).succeeds().json();
     assert!(listed[0]["proven_at"].is_string(), "{listed}");
+}
+
+/// The archive does not define what an extension makes, and what is tied to that is not lost for it.
+#[test]
+fn ties_to_what_an_extension_makes_are_restored() {
+    let made = "CREATE TABLE kinds (id int PRIMARY KEY); INSERT INTO kinds VALUES (1);
+        CREATE TABLE events (id int) PARTITION BY LIST (id);
+        CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';";
+    let (cluster, _files) = with_extensions(&[("linked", "schema = linked", made), ("elsewhere", "", "")]);
+    cluster.psql(
+        "app",
+        "CREATE SCHEMA ext; CREATE EXTENSION elsewhere SCHEMA ext; CREATE EXTENSION linked; CREATE SCHEMA app;
+         CREATE TABLE app.q (id int PRIMARY KEY); INSERT INTO app.q VALUES (1);
+         CREATE TABLE app.t (kind int CONSTRAINT of_kind REFERENCES linked.kinds, q int CONSTRAINT of_q REFERENCES app.q);
+         INSERT INTO app.t VALUES (1, 1);
+         CREATE TRIGGER touch BEFORE UPDATE ON app.t FOR EACH ROW EXECUTE FUNCTION linked.touch();
+         CREATE TABLE app.e PARTITION OF linked.events FOR VALUES IN (1); INSERT INTO app.e VALUES (1)",
+    );
+    let ties = "SELECT concat_ws(' ', (SELECT string_agg(conname, ' ' ORDER BY conname) FROM pg_constraint WHERE contype = 'f'),
+        (SELECT tgname FROM pg_trigger WHERE NOT tgisinternal), (SELECT count(*) FROM linked.events))";
+    let all = "of_kind of_q touch 1";
+    assert_eq!(cluster.psql("app", ties), all);
+    let place = |words: &[&str]| {
+        let place = Place::folder();
+        place.backup(&cluster.url("app"), words);
+        place
+    };
+    let restored = |place: &Place, words: &[&str]| {
+        let copy = fresh("linked");
+        let run = place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).args(words).succeeds();
+        (copy, run)
+    };
+    let whole = place(&[]);
+    for words in [&["--jobs", "1"][..], &["--jobs", "3", "--no-owner"]] {
+        let (copy, run) = restored(&whole, words);
+        assert_eq!(cluster.psql(&copy, ties), all, "{run}");
+        assert!(!run.stderr.contains("left out"), "{run}");
+    }
+    whole.opens(&["verify", "latest", "--restore", "--to", &cluster.url("")]).succeeds();
+    let copy = fresh("linked");
+    let clone = pgstow(["clone", &cluster.url("app"), &cluster.url(&copy)]).env("PATH", every_client());
+    clone.succeeds();
+    assert_eq!(cluster.psql(&copy, ties), all);
+    // A part of it, with the extension and without.
+    let (copy, run) = restored(&place(&["--exclude-table", "app.q", "--exclude-schema", "ext"]), &[]);
+    assert_eq!(cluster.psql(&copy, ties), "of_kind touch 1");
+    run.says("left out: FK CONSTRAINT app.t of_q (needs app.q, ").says("does not have the schema ext");
+    let alone = place(&["--table", "app.t"]);
+    let (copy, run) = restored(&alone, &[]);
+    assert_eq!(cluster.psql(&copy, "SELECT count(*) FROM app.t"), "1");
+    run.says("TRIGGER app.t touch (needs linked.touch").says("app.t of_kind (needs linked.kinds");
+    cluster.psql("app", "DROP TABLE app.t");
+    let words = ["restore", "latest", "--into", &cluster.url("app"), "--table", "app.t", "--create-tables"];
+    alone.opens(&words).succeeds();
+    assert_eq!(cluster.psql("app", ties), all);
 }

@@ -33,7 +33,8 @@ impl Target {
         Ok(())
     }
 
-    /// Lets nobody but its owner connect to the database that will be created, until it is opened.
+    /// Lets nobody but this role connect to the database that will be created, until it is opened. Unless it gets the name of
+    /// another one, it belongs to this role so long: whoever owns a database lets himself in.
     pub fn keep_closed(&mut self) {
         self.closed = true;
     }
@@ -61,17 +62,25 @@ impl Target {
     }
 
     async fn create_once(&mut self, locale: &Locale) -> Result<(), Failure> {
+        let is_locked = self.closed && !self.inherits;
         let mut statement = locale.create_database(&self.called, self.version().major);
-        if let Some(owner) = &self.owner {
-            statement = format!("{} OWNER {};", statement.trim_end_matches(';'), identifier(owner));
+        let mut add = |option: String| statement = format!("{} {option};", statement.trim_end_matches(';'));
+        if let Some(owner) = self.owner.as_ref().filter(|_| !is_locked) {
+            add(format!("OWNER {}", identifier(owner)));
         }
         if let Some(tablespace) = &self.tablespace {
-            statement = format!("{} TABLESPACE {};", statement.trim_end_matches(';'), identifier(tablespace));
+            add(format!("TABLESPACE {}", identifier(tablespace)));
         }
+        if is_locked {
+            // Nobody may slip in before the next statement: a database cannot be made in a transaction.
+            add("ALLOW_CONNECTIONS false".to_owned());
+        }
+        let called = identifier(&self.called);
         if self.closed {
-            // A second statement: a database cannot be made in a transaction.
-            statement
-                .push_str(&format!("\nREVOKE CONNECT ON DATABASE {} FROM PUBLIC;", identifier(&self.called)));
+            statement.push_str(&format!("\nREVOKE CONNECT ON DATABASE {called} FROM PUBLIC;"));
+        }
+        if is_locked {
+            statement.push_str(&format!("\nALTER DATABASE {called} ALLOW_CONNECTIONS true;"));
         }
         statement.push_str(&format!(
             "\nSELECT json_build_array(oid::bigint) FROM pg_database WHERE datname = {};",

@@ -81,15 +81,19 @@ ROLLBACK;";
         }
     }
 
-    /// Opens the database to others again, as far as its grants let them; one that gets another's name gets its grants
-    /// with it.
+    /// Gives the database to its owner, and opens it to others again, as far as its grants let them; one that gets another's
+    /// name gets its grants with it.
     pub async fn open_to_others(&self) -> Result<()> {
         if self.inherits || !(self.closed && self.created) {
             return Ok(());
         }
-        self.maintenance
-            .execute(&format!("GRANT CONNECT ON DATABASE {} TO PUBLIC;", identifier(&self.called)))
-            .await
+        let called = identifier(&self.called);
+        let owner = self
+            .owner
+            .as_ref()
+            .map(|owner| format!("\nALTER DATABASE {called} OWNER TO {};", identifier(owner)));
+        let open = format!("GRANT CONNECT ON DATABASE {called} TO PUBLIC;{}", owner.unwrap_or_default());
+        self.maintenance.execute(&open).await
     }
 
     /// Grants a role something on all that is in the database.
