@@ -100,7 +100,16 @@ impl Status {
         if let Some(hint) = self.how_to_forget.as_ref().filter(|_| is_all_gone) {
             error = error.hint(hint);
         }
-        if self.names.iter().any(|one| one.problem.is_some() && !is_gone(one)) {
+        let partial: Vec<&str> =
+            self.names.iter().filter(|one| one.has_newer_parts()).map(|one| one.name.as_str()).collect();
+        if !partial.is_empty() {
+            error = error.hint(format!(
+                "backups of {} are partial, as options left a part of the database out: if that is on purpose, add \
+                 --count-partial",
+                partial.join(", ")
+            ));
+        }
+        if self.names.iter().any(|one| one.problem.is_some() && !is_gone(one) && !one.has_newer_parts()) {
             error =
                 error.hint("look at the job that takes these backups: its log, its schedule, its exit code");
         }
@@ -123,6 +132,13 @@ impl NameStatus {
     fn without(name: String, problem: Problem) -> Self {
         let (newest, age, proven, passed_over) = (None, None, None, Vec::new());
         Self { name, newest, age, problem: Some(problem), proven, passed_over }
+    }
+
+    /// Whether there are backups that would do, if partial ones counted.
+    fn has_newer_parts(&self) -> bool {
+        let partial = Flaw::Partial.to_string();
+        matches!(self.problem, Some(Problem::Missing | Problem::TooOld))
+            && self.passed_over.iter().any(|(_, why)| *why == partial)
     }
 
     /// What is wrong, in a few words.

@@ -36,6 +36,7 @@ pub mod store {
 pub mod stored {
     pub mod format {
         pub mod digest;
+        pub mod extension;
         pub mod inventory;
         pub mod manifest;
         pub mod names;

@@ -96,8 +96,8 @@ async fn opened(
     let store = OpenStore::open(reading).await?;
     let backup = store.take(&store.chooser().newest(candidates).await?).await?;
     let id = &backup.place().id;
+    backup.look().await?;
     let Some(identities) = identities else {
-        backup.look().await?;
         return Ok(format!("all objects of {id} are there"));
     };
     let made_for = &backup.backup.manifest.recipients;

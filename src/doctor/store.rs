@@ -38,21 +38,28 @@ pub async fn examine(
 ) -> Result<Option<Vec<Found>>> {
     let copies_only = guard(&location.url, &location.options) == Guard::Nothing;
     let key = folder::of_probe(name)?.key(contents::PROBE);
-    match writing(store, &key, findings.run()).await {
-        Ok(()) => findings.fine("writing", "an upload was begun, got a part, and was aborted"),
-        Err(error) if !writes && is_denied(&error) => {
+    let written = writing(store, &key, findings.run()).await;
+    let may_only_read = !writes && written.as_ref().is_err_and(is_denied);
+    let is_lost = match written {
+        Ok(()) => {
+            findings.fine("writing", "an upload was begun, got a part, and was aborted");
+            false
+        }
+        // A key that may not list either is no key for this store.
+        Err(_) if may_only_read && reads(findings, store).await? => {
             findings.fine("writing", "this key may not write: right for one that only restores");
+            false
         }
         Err(error) => {
             findings.failed("writing", error)?;
-            findings.warned("writing");
-            if !reached(store).await {
-                findings.not_checked("store", "nothing more, as the store does not answer as it should");
-                return Ok(None);
-            }
+            may_only_read || !reached(store).await
         }
-    }
+    };
     findings.warned("writing");
+    if is_lost {
+        findings.not_checked("store", "nothing more, as the store does not answer as it should");
+        return Ok(None);
+    }
     let found = listing(findings, store).await?;
     probe(findings, (store, copies_only), &key).await?;
     clock(findings, &**store)?;
@@ -60,6 +67,12 @@ pub async fn examine(
         bucket(findings, &rules, copies_only);
     }
     Ok(found)
+}
+
+/// Whether the key may list anything.
+async fn reads(findings: &Findings<'_>, store: &Arc<dyn Store>) -> Result<bool> {
+    let asking = async { Ok(store.page("", None).await) };
+    Ok(!findings.run().or(asking).await?.is_err_and(|error| error.situation() == Situation::Denied))
 }
 
 fn is_denied(error: &Error) -> bool {

@@ -120,9 +120,13 @@ impl PrunedStore {
             more => format!(", nor of {}", count(more, "more name")),
         };
         let what = stopped.unwrap_or_default();
-        Err(Error::new(Kind::Prune, format!("nothing of {name} is removed{others}: {what}"))
+        let error = Error::new(Kind::Prune, format!("nothing of {name} is removed{others}: {what}"))
             .hint("find out why backups have stopped; `pgstow status` watches over them")
-            .hint("if that is as it should be, --force removes old ones all the same, or raise --stale"))
+            .hint("if that is as it should be, --force removes old ones all the same, or raise --stale");
+        Err(match self.stale.iter().any(|(_, stale)| stale.0.is_none()) {
+            true => error.hint("if all of its backups are partial on purpose, add --count-partial"),
+            false => error,
+        })
     }
 
     /// What was removed, in a sentence.

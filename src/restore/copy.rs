@@ -25,7 +25,8 @@ use crate::postgres::{
 use crate::progress::{Direction, Progress};
 use crate::proof::{Proof, counts};
 use crate::run::Run;
-use crate::stored::format::inventory::{Extension, Inventory};
+use crate::stored::format::extension::Extension;
+use crate::stored::format::inventory::Inventory;
 use crate::stored::watch::ArchiveWatch;
 use crate::units::{age, count, counted_rows};
 use indicatif::BinaryBytes;

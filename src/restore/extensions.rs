@@ -7,7 +7,8 @@ use crate::archive::{EntryKind, Preamble, TIMESCALEDB};
 use crate::error::{Error, Result};
 use crate::postgres::managed::only_a_service_has;
 use crate::postgres::{Target, TargetFacts, identifier, literal};
-use crate::stored::format::inventory::{Extension, Inventory};
+use crate::stored::format::extension::Extension;
+use crate::stored::format::inventory::Inventory;
 use std::borrow::Cow;
 
 /// What is left out of a backup, if the target cannot have all of its extensions.

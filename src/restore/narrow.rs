@@ -4,7 +4,8 @@ use crate::archive::{
     Defined, LeftOut, Pattern, Preamble, Section, TIMESCALEDB, TableName, TocEntry, Unwanted,
 };
 use crate::error::Result;
-use crate::stored::format::inventory::{Block, BlockKind, Extension, Inventory};
+use crate::stored::format::extension::Extension;
+use crate::stored::format::inventory::{Block, BlockKind, Inventory};
 use crate::stored::read::excerpt;
 use crate::stored::read::reader::BackupReader;
 use crate::text::shell_word;

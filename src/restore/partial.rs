@@ -3,7 +3,7 @@
 use crate::archive::{MadeByExtensions, Preamble};
 use crate::error::Result;
 use crate::postgres::SchemaAndName;
-use crate::stored::format::inventory::Extension;
+use crate::stored::format::extension::Extension;
 use std::collections::{BTreeSet, HashSet};
 
 /// An archive that was completed.

@@ -4,7 +4,7 @@ use crate::error::{Error, Result};
 use crate::postgres::clients::Version;
 use crate::postgres::grants::Grant;
 use crate::postgres::{KnownRoles, PgRestoreOptions};
-use crate::stored::format::inventory::Extension;
+use crate::stored::format::extension::Extension;
 use crate::stored::read::opened::OpenedBackup;
 use std::collections::BTreeMap;
 use std::path::PathBuf;

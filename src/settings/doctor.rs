@@ -47,7 +47,8 @@ pub fn doctor(words: DoctorWords, remarks: &Remarks) -> Result<DoctorRequest> {
         storing: storing(writing, &stores),
         retention: retention(&backup),
         stores,
-        readers: readers(writing),
+        // With a store and something to back up it is a backup that is looked at, which somebody must be able to read.
+        readers: readers(writing, is_given && names_subject(&backup)),
         identities,
         signing: keys::signing_key(writing.signing_key_file.as_deref(), backup.trust.require_signature),
         // The key that signs is what a backup needs; those that are believed are looked at if they are given.
@@ -89,23 +90,28 @@ fn retention(words: &BackupWords) -> Result<bool> {
     }
 }
 
-fn readers(words: &WritingWords) -> Result<Option<Readers>> {
+fn readers(words: &WritingWords, is_needed: bool) -> Result<Option<Readers>> {
     let none_given = words.recipients.is_empty()
         && words.recipients_file.is_empty()
         && !words.passphrase
         && words.passphrase_file.is_none()
         && variable("PGSTOW_PASSPHRASE").is_none();
-    if none_given && !words.no_encryption {
+    if none_given && !words.no_encryption && !is_needed {
         return Ok(None);
     }
     Ok(Some(keys::recipients(words)?.map_or(Readers::Everybody, Readers::Recipients)))
 }
 
-/// What is to be backed up. `backup` takes libpq's default if nothing is said; here somebody may mean no database.
-fn subject(words: BackupWords) -> Result<Option<Subject>> {
+/// Whether it is said what is to be backed up.
+fn names_subject(words: &BackupWords) -> bool {
     let is_stream = words.stdin || !words.command.is_empty();
     let names_one = words.url.is_some() || words.neon.neon.is_some() || words.all_databases;
-    if !(is_stream || names_one || LIBPQ.iter().any(|name| variable(name).is_some())) {
+    is_stream || names_one || LIBPQ.iter().any(|name| variable(name).is_some())
+}
+
+/// What is to be backed up. `backup` takes libpq's default if nothing is said; here somebody may mean no database.
+fn subject(words: BackupWords) -> Result<Option<Subject>> {
+    if !names_subject(&words) {
         return Ok(None);
     }
     Ok(Some(match What::read(words)? {

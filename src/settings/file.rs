@@ -299,7 +299,11 @@ fn parse(path: &Path, text: &str, profile: Option<&str>) -> Result<Values> {
     let folder = path.parent().unwrap_or(Path::new(""));
     let value = |(key, value): (String, toml::Value)| {
         if !keys.contains(&key) {
-            return Err(unusable(format!("{key:?} is not a setting")).hint(near(&key, &keys)));
+            let hint = match key.as_str() {
+                "profiles" => "a profile is a section of its own: [profile.NAME]".to_owned(),
+                _ => near(&key, &keys),
+            };
+            return Err(unusable(format!("{key:?} is not a setting")).hint(hint));
         }
         let values = match value {
             toml::Value::Array(values) => values.into_iter().map(scalar).collect(),

@@ -1,6 +1,7 @@
 //! What is written about a backup, and what it is called: the stored format.
 
 pub mod digest;
+pub mod extension;
 pub mod inventory;
 pub mod manifest;
 pub(super) mod metadata;

@@ -2,6 +2,7 @@
 
 use super::Seen;
 use crate::scene::{Keys, Place, signing_keys};
+use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -37,6 +38,26 @@ fn a_backup_that_cannot_be_opened_is_found() {
     let (_, verify_key) = signing_keys();
     let seen = Seen::of(place.opens(&["doctor", "--verify-key", &verify_key]));
     seen.fails(Kind::Verify).has("newest", "failed", "is not signed");
+}
+
+/// With a key more is looked at, and nothing less.
+#[test]
+fn a_newest_backup_that_lost_its_dump_is_found_with_a_key_too() {
+    let (cluster, place) = (Cluster::shared(Major::Distribution), Place::folder());
+    let database = cluster.create_database("lost");
+    place.backup(&cluster.url(&database), &["--name", "app"]);
+    place.delete(&place.key("dump.zst.age"));
+    for doctor in [place.pgstow(&["doctor"]), place.opens(&["doctor"])] {
+        Seen::of(doctor).fails(Kind::Verify).has(
+            "newest",
+            "failed",
+            "is missing, although its manifest exists",
+        );
+    }
+    // In CI, a secret that does not exist looks like that.
+    let doctor = place.pgstow(&["doctor", &cluster.url(&database)]).env("PGSTOW_RECIPIENTS", "");
+    let seen = Seen::of(doctor);
+    seen.fails(Kind::Usage).has("recipients", "failed", "PGSTOW_RECIPIENTS is set, but empty");
 }
 
 #[test]

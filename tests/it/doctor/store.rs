@@ -37,6 +37,22 @@ fn a_store_that_does_not_answer_or_does_not_let_in() {
     seen.fails(Kind::Store).has("writing", "failed", "rejects the secret of the access key");
 }
 
+/// Who only restores need not write. A key that may not list either is no such key, but a wrong one.
+#[test]
+fn a_key_that_opens_nothing_is_not_one_that_only_reads() {
+    let place = Garage::shared().place("doctor");
+    Place::S3(place.clone()).pgstow(&["doctor"]).succeeds();
+    for (id, secret, says) in [
+        (place.access_key.as_str(), "0".repeat(64), "rejects the secret of the access key"),
+        ("GK000000000000000000000000", place.secret_key.clone(), "does not know the access key"),
+    ] {
+        let wrong = Place::S3(place.with_key(id, &secret));
+        let seen = Seen::of(wrong.pgstow(&["doctor"]));
+        seen.fails(Kind::Store).only("failed", &["writing"]).has("writing", "failed", says);
+        seen.has("store", "not-checked", "");
+    }
+}
+
 #[test]
 fn a_key_that_may_only_write() {
     let garage = Garage::shared();

@@ -195,7 +195,8 @@ fn options_of_pg_dump_that_leave_something_out() {
         assert_eq!(shown["partial"] == true, is_partial, "{words:?}: {shown}");
         let status = place.pgstow(&["status"]);
         if is_partial {
-            status.fails(Kind::Overdue).says("no whole backup");
+            let status = status.fails(Kind::Overdue).says("no whole backup").says("add --count-partial");
+            assert!(!status.stderr.contains("look at the job"), "{status}");
         } else {
             status.succeeds();
         }
