@@ -84,7 +84,9 @@ impl Toc {
         };
         for entry in self.entries() {
             let (schema, owner) = match entry.kind() {
-                EntryKind::Extension => (schema_of_extension(entry).unwrap_or_default(), &b""[..]),
+                EntryKind::Extension => {
+                    (entry.schema_of_extension().map(|(_, name)| name).unwrap_or_default(), &b""[..])
+                }
                 _ => (entry.identity().1.to_vec(), entry.owner().unwrap_or_default()),
             };
             if !schema.is_empty() && !defined.contains(&*schema) && !is_made(&schema) {
@@ -128,9 +130,13 @@ fn own_name(entry: &TocEntry) -> Name {
     (schema.to_vec(), name.to_vec())
 }
 
-/// The schema that an extension is made in.
-fn schema_of_extension(extension: &TocEntry) -> Option<Vec<u8>> {
-    words(extension.defn()?).skip_while(|word| !word.is(b"SCHEMA")).nth(1)?.name()
+impl TocEntry {
+    /// The schema that an extension is made in: as it is written, and its name.
+    pub fn schema_of_extension(&self) -> Option<(&[u8], Vec<u8>)> {
+        let defn = self.defn()?;
+        let word = words(defn).skip_while(|word| !word.is(b"SCHEMA")).nth(1)?;
+        Some((defn.get(word.at.clone())?, word.name()?))
+    }
 }
 
 /// The name with its schema that follows a keyword in the statement of an entry.

@@ -170,7 +170,8 @@ impl Fit<'_> {
         let mut elsewhere = Vec::new();
         for extension in entries.iter().filter(|entry| entry.kind() == EntryKind::Extension) {
             let name = text(extension.tag());
-            let (Some(schema), Some((written, was))) = (found.get(&*name), schema(extension)) else {
+            let (Some(schema), Some((written, was))) = (found.get(&*name), extension.schema_of_extension())
+            else {
                 continue;
             };
             if *schema == text(Some(&was)) {
@@ -222,11 +223,4 @@ fn named(entry: &TocEntry) -> [(Vec<u8>, Vec<u8>); 2] {
 /// The name that a text begins with.
 fn first_name(text: &[u8]) -> Option<Vec<u8>> {
     words(text).next()?.name()
-}
-
-/// The schema of an extension: as it is written, and its name.
-fn schema(extension: &TocEntry) -> Option<(&[u8], Vec<u8>)> {
-    let defn = extension.defn()?;
-    let word = words(defn).skip_while(|word| !word.is(b"SCHEMA")).nth(1)?;
-    Some((defn.get(word.at.clone())?, word.name()?))
 }
