@@ -55,7 +55,31 @@ impl Toc {
                 _ => None,
             }));
         }
+        let silent = self.silent_triggers(&ties);
+        ties.extend(silent);
         ties
+    }
+
+    /// What says of a partition's trigger only whether it fires, if that comes from a table above and these ties take it away:
+    /// the partition's own, or that of the trigger there.
+    fn silent_triggers(&self, ties: &[(&TocEntry, Name)]) -> Vec<(&TocEntry, Name)> {
+        if ties.is_empty() {
+            return Vec::new();
+        }
+        let from = self.inherited_triggers();
+        let creates = |entry: &TocEntry| entry.defn().is_some_and(|defn| defn.starts_with(b"CREATE "));
+        let tie = |is_it: &dyn Fn(&TocEntry) -> bool| {
+            ties.iter().find(|(entry, _)| is_it(entry)).map(|(_, needed)| needed.clone())
+        };
+        let needed = |trigger: &TocEntry| match from.get(&trigger.dump_id()) {
+            Some(above) => tie(&|entry| entry.dump_id() == *above),
+            None => {
+                let table = name_after(trigger, b"TABLE")?;
+                tie(&|entry| entry.kind() == EntryKind::TableAttach && own_name(entry) == table)
+            }
+        };
+        let triggers = self.of_kind(EntryKind::Trigger).filter(|trigger| !creates(trigger));
+        triggers.filter_map(|trigger| Some((trigger, needed(trigger)?))).collect()
     }
 
     /// These entries and the remarks about them, by their dump ids.
@@ -104,11 +128,9 @@ impl Toc {
         tables.map(own_name).collect()
     }
 
-    /// The functions that it makes, without their arguments.
+    /// The functions that it makes, without their arguments; their tags have no quotes, so only statements say what is the name.
     fn named_functions(&self) -> HashSet<Name> {
-        let functions = self.of_kind(EntryKind::Function);
-        let name = |entry: &TocEntry| Some((own_name(entry).0, words(entry.tag()?).next()?.name()?));
-        functions.filter_map(name).collect()
+        self.of_kind(EntryKind::Function).filter_map(|entry| name_after(entry, b"FUNCTION")).collect()
     }
 
     fn named_indexes(&self) -> HashSet<Name> {
@@ -185,10 +207,10 @@ mod tests {
             ("FK CONSTRAINT", "app", "c own", &own),
             ("FK CONSTRAINT", "app", "c lost", &lost),
             ("FK CONSTRAINT", "app", "c odd", &odd),
-            ("TRIGGER", "app", "c t", &fires("WHEN ((new.p > 0)) EXECUTE FUNCTION app.\"Touch\"('x')")),
+            ("TRIGGER", "app", "c t", &fires("WHEN ((new.p > 0)) EXECUTE FUNCTION app.\"Touch(\"('x')")),
             ("TRIGGER", "app", "c u", &fires("EXECUTE PROCEDURE app.gone()")),
             ("TRIGGER", "app", "c v", &fires("EXECUTE FUNCTION suppress_redundant_updates_trigger()")),
-            ("FUNCTION", "app", "\"Touch\"()", "CREATE FUNCTION app.\"Touch\"() RETURNS trigger;\n"),
+            ("FUNCTION", "app", "Touch(()", "CREATE FUNCTION app.\"Touch(\"() RETURNS trigger;\n"),
             (
                 "TABLE ATTACH",
                 "app",
