@@ -169,6 +169,45 @@ fn a_backup_of_a_part_is_restored_into_a_new_database() {
     }
 }
 
+/// What a whole database is tied by is never taken for something that is missing, whatever its name.
+#[test]
+fn nothing_of_a_whole_database_is_taken_for_missing() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("names");
+    let names = ["f", "F", "a b", "a.b", "a\"b", "a(b", "select", "ü", "q'x", "$$", "--x", "über (x)"];
+    let mut sql = String::new();
+    for schema in ["public", "S s", "s.t", "a\"c"] {
+        let quoted = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        let schema = quoted(schema);
+        sql += &format!("CREATE SCHEMA IF NOT EXISTS {schema};");
+        for name in names {
+            let of = |what: &str| format!("{schema}.{}", quoted(&format!("{what}{name}")));
+            let (table, key, whole, part, function) = (of("t"), of("k"), of("w"), of("p"), of(""));
+            sql += &format!(
+                "CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+                 CREATE TABLE {table} (id int PRIMARY KEY); CREATE TABLE {key} (id int REFERENCES {table});
+                 CREATE TRIGGER {own} BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION {function}();
+                 COMMENT ON TRIGGER {own} ON {table} IS 'x';
+                 CREATE TABLE {whole} (id int PRIMARY KEY) PARTITION BY LIST (id);
+                 CREATE TABLE {part} PARTITION OF {whole} DEFAULT;",
+                own = quoted(name)
+            );
+        }
+    }
+    cluster.psql(&database, &sql);
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    let copy = fresh("names");
+    let run = place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).succeeds();
+    assert!(!run.stderr.contains("left out") && !run.stderr.contains("does not have"), "{run}");
+    let schema = |database: &str| {
+        let text = cluster.client("pg_dump").args(["-s", database]).output().unwrap().stdout;
+        let text = String::from_utf8(text).unwrap();
+        text.lines().filter(|line| !line.contains("restrict ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(schema(&database), schema(&copy));
+}
+
 /// An order that items refer to is gone, and no constraint has noticed.
 #[test]
 fn what_can_be_restored_is_kept_if_that_is_asked_for() {
