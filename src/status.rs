@@ -63,7 +63,7 @@ pub struct NameStatus {
     /// The newest backup that is proven to restore, and when that was.
     pub proven: Option<(Id, Timestamp)>,
     /// Newer backups that do not count as whole: the id, and why.
-    pub passed_over: Vec<(String, String)>,
+    pub passed_over: Vec<(Id, Flaw)>,
 }
 
 /// What is wrong with the backups of one name.
@@ -136,9 +136,8 @@ impl NameStatus {
 
     /// Whether there are backups that would do, if partial ones counted.
     fn has_newer_parts(&self) -> bool {
-        let partial = Flaw::Partial.to_string();
         matches!(self.problem, Some(Problem::Missing | Problem::TooOld))
-            && self.passed_over.iter().any(|(_, why)| *why == partial)
+            && self.passed_over.iter().any(|(_, flaw)| *flaw == Flaw::Partial)
     }
 
     /// What is wrong, in a few words.
@@ -248,9 +247,9 @@ struct Seen {
     /// The newest whose manifest is believed.
     latest: Option<Backup>,
     proven: Option<(Id, Timestamp)>,
-    passed_over: Vec<(String, String)>,
-    /// How many were read.
-    read: usize,
+    passed_over: Vec<(Id, Flaw)>,
+    /// Those that were not read, oldest first.
+    older: Vec<Folder>,
 }
 
 impl Seen {
@@ -260,18 +259,18 @@ impl Seen {
         let is_old = |folder: &Folder| {
             folder.place.id.started_at().is_some_and(|begun| now.since(begun) > options.max_age)
         };
-        let (old, recent): (Vec<Folder>, Vec<Folder>) = folders.into_iter().partition(is_old);
-        let mut seen = Self::default();
-        for folders in std::iter::once(recent).chain(old.into_iter().rev().map(|one| vec![one])) {
-            seen.read += folders.len();
-            let (entries, failed) = contents::readable(store, folders, &options.standard).await;
+        let (older, recent): (Vec<Folder>, Vec<Folder>) = folders.into_iter().partition(is_old);
+        let (mut seen, mut next) = (Self { older, ..Self::default() }, recent);
+        loop {
+            let (entries, failed) = contents::readable(store, next, &options.standard).await;
             entries.into_iter().rev().for_each(|entry| seen.add(entry));
             failed.into_iter().try_for_each(|(place, error)| seen.go_on_without(&place, error))?;
             if seen.whole.len() > 1 {
-                break;
+                return Ok(seen);
             }
+            let Some(one) = seen.older.pop() else { return Ok(seen) };
+            next = vec![one];
         }
-        Ok(seen)
     }
 
     /// Warns of a backup that cannot be read, if a newer whole one is known: then it does not decide.
@@ -298,7 +297,7 @@ impl Seen {
             (Some(backup), None) if is_same(&self.whole, &backup) => {}
             (Some(backup), None) => self.whole.push(backup),
             (_, Some(flaw)) if self.whole.is_empty() => {
-                self.passed_over.push((entry.folder.place.id.to_string(), flaw.to_string()));
+                self.passed_over.push((entry.folder.place.id, flaw));
             }
             _ => {}
         }
@@ -313,8 +312,7 @@ async fn of_name(
 ) -> Result<NameStatus> {
     let name = folders.first().map(|folder| folder.place.name.to_string()).unwrap_or_default();
     let found: Vec<Found> = folders.iter().filter_map(Folder::found).collect();
-    let listed = folders.clone();
-    let Seen { whole, latest, proven, passed_over, read } = Seen::of(store, folders, options).await?;
+    let Seen { whole, latest, proven, passed_over, older } = Seen::of(store, folders, options).await?;
     let mut whole = whole.into_iter();
     let (newest, before) = (whole.next(), whole);
     let age = newest.as_ref().and_then(|newest| Some(Timestamp::now().since(newest.place.id.started_at()?)));
@@ -336,10 +334,9 @@ async fn of_name(
         (None, _) => Some(Problem::Missing),
     };
     // Of those that were read it is known already, and what is wrong with a receipt was said.
-    let older = &listed[..listed.len().saturating_sub(read)];
     let proven = match proven {
         Some(proven) => Some(proven),
-        None => contents::newest_proven(store, older, &options.standard).await.unwrap_or_else(|error| {
+        None => contents::newest_proven(store, &older, &options.standard).await.unwrap_or_else(|error| {
             tracing::warn!("{name}: whether an older backup is proven is not known: {}", error.with_hints());
             None
         }),

@@ -97,7 +97,7 @@ impl One {
             proven_id,
             proven_at,
             passed_over: passed_over
-                .map(|(id, why)| PassedOver { id: id.clone(), why: why.clone() })
+                .map(|(id, flaw)| PassedOver { id: id.to_string(), why: flaw.to_string() })
                 .collect(),
         }
     }

@@ -88,8 +88,6 @@ impl ReadyBackup {
         let rows_left_out = had_rows && !inventory.as_ref().or(reader.excerpt()).is_some_and(has_rows);
         let mut request = run.or(RestoreRequest::of(fitting, after, &reader)).await?;
         request.left_out.extend(left_out);
-        request.extensions =
-            inventory.as_ref().or(reader.excerpt()).map(|held| held.extensions.clone()).unwrap_or_default();
         let clients = run.or(Clients::find(&clients)).await?;
         let plain = Self::for_trial(reader, inventory, clients, jobs, proof);
         Ok(Self { started, request, keep_failed, rows_left_out, if_it_is_there, ..plain })
@@ -103,10 +101,7 @@ impl ReadyBackup {
         jobs: Option<u8>,
         proof: ProofBy,
     ) -> Self {
-        let mut request = RestoreRequest::plain(PgRestoreOptions::default());
-        request.is_partial = reader.backup.manifest.partial;
-        request.extensions = inventory.as_ref().map(|held| held.extensions.clone()).unwrap_or_default();
-        let started = Instant::now();
+        let (request, started) = (RestoreRequest::plain(PgRestoreOptions::default()), Instant::now());
         let (keep_failed, rows_left_out, if_it_is_there) = (false, false, None);
         Self {
             started,
@@ -130,7 +125,11 @@ impl ReadyBackup {
     /// Leaves out the extensions that the target cannot have, and restores no more than the rest from now on.
     pub async fn fit_extensions(&mut self, profile: Profile, target: &Target) -> Result<Fitted> {
         let Some(held) = self.held() else { return Ok(Fitted::default()) };
-        let Some((rest, fitted)) = fit(held, profile, target).await? else { return Ok(Fitted::default()) };
+        let extensions = held.extensions.clone();
+        let fitted = fit(held, profile, target).await?;
+        // What they make decides what is missing in the backup.
+        self.request.extensions = extensions;
+        let Some((rest, fitted)) = fitted else { return Ok(Fitted::default()) };
         self.request.left_out.extend(fitted.left_out());
         self.reader.narrow(excerpt::rows_of_this_server(&rest)?.unwrap_or_else(|| rest.clone()));
         self.inventory = Some(rest);
@@ -245,7 +244,7 @@ impl ReadyBackup {
             }
             Some(Situation::ConstraintViolated(_)) if keeps => error
                 .hint("--on-error keep restores all that can be, under another name, and lists what cannot"),
-            Some(Situation::ObjectMissing) if keeps && self.request.is_partial => {
+            Some(Situation::ObjectMissing) if keeps && self.reader.backup.manifest.partial => {
                 error.hint("--on-error keep restores everything else")
             }
             Some(Situation::SyntaxError | Situation::NotAttached) if keeps => {
@@ -258,7 +257,7 @@ impl ReadyBackup {
     /// Adds to a failure that the backup may lack what is missing.
     fn if_partial(&self, error: Error) -> Error {
         match error.situation() {
-            Some(Situation::ObjectMissing) if self.request.is_partial => error
+            Some(Situation::ObjectMissing) if self.reader.backup.manifest.partial => error
                 .hint("the backup is partial, and this needs something that was left out of it: back that up too")
                 .hint("--into appends the rows of its tables to a database that has them"),
             _ => error,

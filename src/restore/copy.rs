@@ -125,7 +125,6 @@ async fn request(options: &CopyOptions, clients: &Clients, server: &Server) -> R
         known,
         after: after.clone(),
         left_out: Vec::new(),
-        is_partial: false,
         extensions: Vec::new(),
     })
 }

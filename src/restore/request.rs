@@ -20,8 +20,6 @@ pub struct RestoreRequest {
     pub after: After,
     /// What of the backup is left out already, and why.
     pub left_out: Vec<String>,
-    /// Whether options left out a part of the database when it was backed up.
-    pub is_partial: bool,
     /// The source's extensions, if they are known.
     pub extensions: Vec<Extension>,
 }
@@ -32,16 +30,8 @@ impl RestoreRequest {
     /// # Errors
     /// `Kind::NotFound` if the roles are to be restored and the backup holds none.
     pub async fn of(fitting: Fitting, after: After, backup: &OpenedBackup) -> Result<Self> {
-        let is_partial = backup.backup.manifest.partial;
         if fitting.roles != Roles::Restore {
-            return Ok(Self {
-                fitting,
-                known: None,
-                after,
-                left_out: Vec::new(),
-                is_partial,
-                extensions: Vec::new(),
-            });
+            return Ok(Self { fitting, known: None, after, left_out: Vec::new(), extensions: Vec::new() });
         }
         let Some(sql) = backup.globals().await? else {
             let why = backup.backup.manifest.globals;
@@ -52,13 +42,13 @@ impl RestoreRequest {
         let source = source.and_then(|postgres| Version::parse(&postgres.server_version));
         let known = KnownRoles::read(&String::from_utf8_lossy(&sql)).of(source.map(|version| version.major));
         let known = Some(known);
-        Ok(Self { fitting, known, after, left_out: Vec::new(), is_partial, extensions: Vec::new() })
+        Ok(Self { fitting, known, after, left_out: Vec::new(), extensions: Vec::new() })
     }
 
     /// Restores the backup as it is.
     pub fn plain(options: PgRestoreOptions) -> Self {
-        let (known, after, left_out, is_partial, extensions) = Default::default();
-        Self { fitting: Fitting::plain(options), known, after, left_out, is_partial, extensions }
+        let (known, after, left_out, extensions) = Default::default();
+        Self { fitting: Fitting::plain(options), known, after, left_out, extensions }
     }
 }
 

@@ -7,6 +7,11 @@ use crate::archive::format::entry::TocEntry;
 use crate::sql::{replaced, statements};
 
 impl TocEntry {
+    /// Whether its statement creates something. What says of a partition's trigger only whether it fires alters its table.
+    pub fn creates(&self) -> bool {
+        self.defn().is_some_and(|defn| defn.starts_with(b"CREATE "))
+    }
+
     /// Whether the statement that creates it makes it a partition, too.
     pub(in crate::archive) fn attaches_itself(&self) -> bool {
         let holds =

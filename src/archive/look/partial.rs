@@ -31,7 +31,7 @@ impl Toc {
         let (tables, functions) = (self.named_tables(), self.named_functions());
         let text = |bytes: &[u8]| self.text(bytes).unwrap_or_default().into_owned();
         let find = |entry: &TocEntry, before: &[&[u8]], there: &HashSet<Name>| {
-            let mut names = before.iter().filter_map(|word| name_after(entry, word));
+            let mut names = before.iter().filter_map(|word| entry.name_after(word));
             names.find(|(schema, name)| {
                 !there.contains(&(schema.clone(), name.clone()))
                     && !made.names.contains(&(text(schema), text(name)))
@@ -67,18 +67,17 @@ impl Toc {
             return Vec::new();
         }
         let from = self.inherited_triggers();
-        let creates = |entry: &TocEntry| entry.defn().is_some_and(|defn| defn.starts_with(b"CREATE "));
         let tie = |is_it: &dyn Fn(&TocEntry) -> bool| {
             ties.iter().find(|(entry, _)| is_it(entry)).map(|(_, needed)| needed.clone())
         };
         let needed = |trigger: &TocEntry| match from.get(&trigger.dump_id()) {
             Some(above) => tie(&|entry| entry.dump_id() == *above),
             None => {
-                let table = name_after(trigger, b"TABLE")?;
+                let table = trigger.name_after(b"TABLE")?;
                 tie(&|entry| entry.kind() == EntryKind::TableAttach && own_name(entry) == table)
             }
         };
-        let triggers = self.of_kind(EntryKind::Trigger).filter(|trigger| !creates(trigger));
+        let triggers = self.of_kind(EntryKind::Trigger).filter(|trigger| !trigger.creates());
         triggers.filter_map(|trigger| Some((trigger, needed(trigger)?))).collect()
     }
 
@@ -130,7 +129,7 @@ impl Toc {
 
     /// The functions that it makes, without their arguments; their tags have no quotes, so only statements say what is the name.
     fn named_functions(&self) -> HashSet<Name> {
-        self.of_kind(EntryKind::Function).filter_map(|entry| name_after(entry, b"FUNCTION")).collect()
+        self.of_kind(EntryKind::Function).filter_map(|entry| entry.name_after(b"FUNCTION")).collect()
     }
 
     fn named_indexes(&self) -> HashSet<Name> {
@@ -153,21 +152,21 @@ fn own_name(entry: &TocEntry) -> Name {
 }
 
 impl TocEntry {
+    /// The schema and the name that follow a keyword in its statement.
+    pub fn name_after(&self, keyword: &[u8]) -> Option<Name> {
+        let rest = words(self.defn()?).skip_while(|word| !word.is(keyword));
+        let mut rest = rest.skip_while(|word| word.name().is_none());
+        let schema = rest.next()?.name()?;
+        rest.next().filter(|dot| dot.is_sign(b'.'))?;
+        Some((schema, rest.next()?.name()?))
+    }
+
     /// The schema that an extension is made in: as it is written, and its name.
     pub fn schema_of_extension(&self) -> Option<(&[u8], Vec<u8>)> {
         let defn = self.defn()?;
         let word = words(defn).skip_while(|word| !word.is(b"SCHEMA")).nth(1)?;
         Some((defn.get(word.at.clone())?, word.name()?))
     }
-}
-
-/// The name with its schema that follows a keyword in the statement of an entry.
-fn name_after(entry: &TocEntry, keyword: &[u8]) -> Option<Name> {
-    let mut rest =
-        words(entry.defn()?).skip_while(|word| !word.is(keyword)).skip_while(|word| word.name().is_none());
-    let schema = rest.next()?.name()?;
-    rest.next().filter(|dot| dot.is_sign(b'.'))?;
-    Some((schema, rest.next()?.name()?))
 }
 
 #[cfg(test)]

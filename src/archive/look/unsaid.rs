@@ -55,9 +55,8 @@ impl Toc {
     /// What says of a partition's trigger only whether it fires, each with the trigger of a table above that it comes from.
     pub(super) fn inherited_triggers(&self) -> HashMap<i32, i32> {
         let of_kind = |kind| self.entries().iter().filter(move |entry| entry.kind() == kind);
-        let creates = |entry: &&TocEntry| entry.defn().is_some_and(|defn| defn.starts_with(b"CREATE "));
         let silent: Vec<&TocEntry> =
-            of_kind(EntryKind::Trigger).filter(|trigger| !creates(trigger)).collect();
+            of_kind(EntryKind::Trigger).filter(|trigger| !trigger.creates()).collect();
         if silent.is_empty() {
             return HashMap::new();
         }
@@ -65,7 +64,7 @@ impl Toc {
             of_kind(EntryKind::Table).map(|table| (table.dump_id(), table)).collect();
         let above = self.tables_above(&tables);
         let mut created: HashMap<(i32, &[u8]), i32> = HashMap::new();
-        for trigger in of_kind(EntryKind::Trigger).filter(creates) {
+        for trigger in of_kind(EntryKind::Trigger).filter(|trigger| trigger.creates()) {
             for table in trigger.dependencies().filter_map(|id| tables.get(&id)) {
                 if let Some(name) = name_of(trigger, table) {
                     created.entry((table.dump_id(), name)).or_insert(trigger.dump_id());

@@ -41,7 +41,10 @@ pub fn read_file(what: &str, path: &Path) -> Result<Vec<u8>> {
             .hint("save it as UTF-8: in PowerShell `Get-Content FILE | Set-Content -Encoding ascii NEW`"));
     }
     // Some editors begin a text with a mark.
-    Ok(bytes.strip_prefix(b"\xef\xbb\xbf").map_or(bytes.clone(), <[u8]>::to_vec))
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        bytes.drain(..3);
+    }
+    Ok(bytes)
 }
 
 /// The lines that are neither empty nor comments, with their numbers from 1.

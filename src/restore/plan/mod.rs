@@ -73,8 +73,7 @@ impl RestoreRequest {
         let samples = |entry: &TocEntry| entry.kind() == EntryKind::StatisticsData;
         let front = front.keep(|entry| self.after.scripts.is_empty() || !samples(entry));
         let schemas = target.schemas().await?;
-        let taken = target.taken().await?;
-        let has_schema = |name: &str| taken.schemas.contains_key(name);
+        let has_schema = |name: &str| schemas.has(name);
         let completed =
             completed(&front, &self.extensions, has_schema, async |names| target.existing(names).await);
         let Completed { front, left_out, gone } = completed.await?;

@@ -16,6 +16,8 @@ const PUBLIC_IS_OWNED: u32 = 15;
 /// The schemas that a database has before it is filled, as the restoring role finds them.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Schemas {
+    /// All of them.
+    all: BTreeSet<String>,
     /// Those that it may treat as its own.
     own: BTreeSet<String>,
     /// A schema, and a role that may create in it.
@@ -30,10 +32,15 @@ impl Schemas {
     fn of_new(major: u32) -> Self {
         let public = BTreeSet::from(["public".to_owned()]);
         if major < PUBLIC_IS_OWNED {
-            Self { open: public, ..Self::default() }
+            Self { all: public.clone(), open: public, ..Self::default() }
         } else {
-            Self { own: public, ..Self::default() }
+            Self { all: public.clone(), own: public, ..Self::default() }
         }
+    }
+
+    /// Says whether there is such a schema.
+    pub fn has(&self, schema: &str) -> bool {
+        self.all.contains(schema)
     }
 
     /// Says whether the restoring role may treat this schema as its own.
@@ -255,6 +262,7 @@ SELECT coalesce(json_object_agg(extname, nspname), '{}') FROM pg_extension JOIN 
 
 const SCHEMAS: &str = "
 SELECT json_build_object(
+  'all', (SELECT coalesce(json_agg(nspname), '[]') FROM pg_namespace),
   'own', (SELECT coalesce(json_agg(nspname), '[]') FROM pg_namespace WHERE pg_has_role(nspowner, 'USAGE')),
   'creators', (SELECT coalesce(json_agg(json_build_array(nspname, rolname)), '[]') FROM pg_namespace n, pg_roles r
                WHERE nspname !~ '^pg_' AND nspname <> 'information_schema' AND has_schema_privilege(r.oid, n.oid, 'CREATE')));";
