@@ -142,8 +142,8 @@ api_bind_addr = "127.0.0.1:{s3}"
             time.sleep(0.1)
         time.sleep(2)
 
-    def store(self, prefix):
-        return f"s3://bench/{prefix}?endpoint={self.endpoint}&region=garage&profile=garage"
+    def store(self, prefix, endpoint=None):
+        return f"s3://bench/{prefix}?endpoint={endpoint or self.endpoint}&region=garage&profile=garage"
 
     def requests(self):
         """How many requests it has answered: it writes a line about each."""
@@ -153,6 +153,40 @@ api_bind_addr = "127.0.0.1:{s3}"
     def stop(self):
         self.process.terminate()
         self.process.wait()
+
+
+@contextlib.contextmanager
+def over_tls(garage, folder):
+    """TLS in front of Garage, as stores on the internet have it: its endpoint, and the certificate of its own authority."""
+    folder.mkdir()
+    curve = "-nodes -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -batch"
+    (folder / "names").write_text("subjectAltName=DNS:localhost\n")
+    for words in (f"req -x509 -days 2 -subj /CN=bench {curve} -keyout ca.key -out ca.pem",
+                  f"req -subj /CN=localhost {curve} -keyout key.pem -out request.pem",
+                  "x509 -req -days 2 -CAcreateserial -extfile names -in request.pem -CA ca.pem -CAkey ca.key -out cert.pem"):
+        subprocess.run(["openssl", *words.split()], check=True, cwd=folder, capture_output=True)
+    port, log = free_port(), folder / "log"
+    (folder / "stunnel.conf").write_text(f"""foreground = yes
+pid =
+[s3]
+accept = 127.0.0.1:{port}
+connect = {garage.endpoint.removeprefix("http://")}
+cert = {folder}/cert.pem
+key = {folder}/key.pem
+""")
+    with open(log, "w") as out:
+        process = subprocess.Popen(["stunnel4", folder / "stunnel.conf"], stdout=out, stderr=out)
+    try:
+        for _ in range(100):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+                break
+            time.sleep(0.1)
+        else:
+            sys.exit(f"bench: stunnel4 does not answer\n{log.read_text()}")
+        yield f"https://localhost:{port}", folder / "ca.pem"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 class Google:
@@ -332,11 +366,17 @@ def of_uploads(pgstow, garage, tests, work, megabytes, rounds, heading):
     # Whoever sets recipients for all that follows would contradict --no-encryption.
     backup = "env -u PGSTOW_RECIPIENTS {} backup --stdin --name noise --no-encryption --compression-level 1 --uploads 4 --store {} < {}"
     ours = backup.format(pgstow, shlex.quote(garage.store("noise")), file)
+    aws = f"aws --endpoint-url {{}} s3 cp --quiet - s3://bench/peer/noise < {file}"
     rclone = f"rclone rcat garage:bench/peer/noise < {file}"
     print(f"{megabytes} MB\n\n{heading}")
-    compare("`backup --stdin` to S3 / `aws s3 cp -`", ours,
-            f"aws --endpoint-url {garage.endpoint} s3 cp --quiet - s3://bench/peer/noise < {file}", rounds)
-    compare("`backup --stdin` to S3 / `rclone rcat`", ours, rclone, rounds)
+    with over_tls(garage, work / "tls") as (endpoint, authority):
+        trusting = f"env SSL_CERT_FILE={authority} {backup.format(pgstow, shlex.quote(garage.store('noise', endpoint)), file)}"
+        compare("`backup --stdin` to S3 over TLS / `aws s3 cp -`", trusting,
+                f"env AWS_CA_BUNDLE={authority} {aws.format(endpoint)}", rounds)
+        compare("`backup --stdin` to S3 over TLS / `rclone rcat`", trusting,
+                f"env RCLONE_CONFIG_GARAGE_ENDPOINT={endpoint} RCLONE_CA_CERT={authority} {rclone}", rounds)
+    compare("`backup --stdin` to S3 without TLS / `aws s3 cp -`", ours, aws.format(garage.endpoint), rounds)
+    compare("`backup --stdin` to S3 without TLS / `rclone rcat`", ours, rclone, rounds)
     if tests:
         google = Google(tests, garage)
         ours = backup.format(pgstow, shlex.quote(google.url), file)

@@ -35,8 +35,8 @@ if [ "${1:-}" != demo ] && grep -qs '^ID=debian' /etc/os-release; then
     packages+=(chromium) # prints the sheet with a key, and looks at the page of `report`
 fi
 
-# Another client of S3, to compare with.
-[ "${1:-}" != bench ] || packages+=(rclone)
+# Another client of S3, to compare with, and TLS in front of the server.
+[ "${1:-}" != bench ] || packages+=(rclone stunnel4)
 
 missing() {
     local package
