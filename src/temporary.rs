@@ -22,6 +22,9 @@ pub struct Partial {
 impl Partial {
     /// Begins a file that will be in this folder.
     pub fn begin(folder: &Path) -> io::Result<Self> {
+        if !folder.metadata()?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
         let folder = folder.to_owned();
         if let Ok(file) = nameless(&folder) {
             return Ok(Self { file, folder, hidden: None });

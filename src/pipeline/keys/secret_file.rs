@@ -1,26 +1,24 @@
 //! A secret key's file.
 
 use crate::error::{Error, Result};
-use crate::temporary::Partial;
-use std::io::Write;
+use crate::temporary::{Partial, folder_of};
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 /// Writes a new file that only its owner can read; never over an existing one: it may be the only
 /// key to every backup so far. On a full disk nothing is left that looks like one.
 pub fn write_secret(path: &Path, secret: &str) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     let text = if secret.ends_with('\n') { secret.to_owned() } else { format!("{secret}\n") };
     let write = || {
-        let partial = Partial::begin(folder.unwrap_or(Path::new(".")))?;
+        let partial = Partial::begin(folder_of(path))?;
         partial.file().write_all(text.as_bytes())?;
         partial.commit(path, false)
     };
-    write().map_err(|e| {
-        if e.kind() == std::io::ErrorKind::AlreadyExists {
-            Error::target_exists(format!("{} exists", path.display()))
-                .hint("choose another name; old keys open old backups")
-        } else {
-            Error::local_file(format!("{} cannot be written", path.display())).because(e)
-        }
+    let unwritable = || Error::local_file(format!("{} cannot be written", path.display()));
+    write().map_err(|e| match e.kind() {
+        ErrorKind::AlreadyExists => Error::target_exists(format!("{} exists", path.display()))
+            .hint("choose another name; old keys open old backups"),
+        ErrorKind::NotFound => unwritable().because(e).hint("make the folder first"),
+        _ => unwritable().because(e),
     })
 }

@@ -150,7 +150,9 @@ impl RestoreRequest {
                 .hint("name a database that does not exist: nobody else can connect to it until then")
                 .hint("or restore without the scripts, and run them yourself"));
         }
-        if !self.after.is_empty() || target.inherits() {
+        if !self.after.is_empty() {
+            target.keep_closed_to_its_owner();
+        } else if target.inherits() {
             target.keep_closed();
         }
         Ok(())

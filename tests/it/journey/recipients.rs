@@ -224,7 +224,10 @@ fn keys_are_never_overwritten() {
     // Without a file the secret is the answer, and the public side is said.
     let made = pgstow(["keygen"]).succeeds();
     assert!(made.text().contains("AGE-SECRET-KEY-1") && made.stderr.contains("public key: age1"), "{made}");
-    pgstow(["keygen", "-o", "no/such/folder/key"]).fails(Kind::LocalFile).says("cannot be written");
+    pgstow(["keygen", "-o", "no/such/folder/key"])
+        .fails(Kind::LocalFile)
+        .says("cannot be written")
+        .says("make the folder first");
     assert_eq!(files_below(home.path()), ["key.txt"]);
 }
 

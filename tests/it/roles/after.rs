@@ -388,5 +388,14 @@ fn a_masked_copy_is_closed_to_its_owner_until_it_is_masked() {
                 assert_eq!(cluster.psql(&copy, &found), format!("x|{owner}|t|t"));
             }
         }
+        // The owner of the database in use is kept out of the one that takes its place.
+        for (words, owner) in [(&["--owner", &other][..], &other), (&[], &other)] {
+            let to = cluster.url(&database);
+            let swap = ["restore", "latest", "--swap", "--yes", "--after-sql", masks, "--to", &to];
+            place.opens(&swap).args(words).succeeds();
+            let found = "SELECT (SELECT word FROM t), pg_get_userbyid(datdba), datallowconn FROM pg_database
+                         WHERE datname = current_database()";
+            assert_eq!(cluster.psql(&database, found), format!("x|{owner}|t"));
+        }
     }
 }

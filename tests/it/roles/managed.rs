@@ -221,3 +221,30 @@ fn extensions_that_are_missing_are_told_before_data_moves() {
         }
     }
 }
+
+/// What pgcrypto makes has the names of functions that the system has too, since version 13.
+#[test]
+fn the_owner_of_an_empty_database_gets_every_extension_that_is_trusted() {
+    let source = Cluster::start(Major::Distribution);
+    let database = source.create_database("trusting");
+    let names = source.psql(
+        &database,
+        "SELECT name FROM pg_available_extension_versions v JOIN pg_available_extensions a USING (name)
+         WHERE v.trusted AND v.version = a.default_version AND name NOT LIKE '%pl%' AND name <> 'plpgsql' ORDER BY 1",
+    );
+    assert!(names.lines().any(|name| name == "pgcrypto") && names.lines().count() > 10, "{names}");
+    let create: Vec<String> =
+        names.lines().map(|name| format!("CREATE EXTENSION \"{name}\" CASCADE;")).collect();
+    source.psql(&database, &create.join("\n"));
+    let place = Place::folder();
+    place.backup(&source.url(&database), &["--name", "trusting"]);
+    let target = Cluster::start(Major::Distribution);
+    let url = limited(&target, "me");
+    target.psql("postgres", "CREATE DATABASE empty OWNER me");
+    place.opens(&["restore", "latest", "--no-owner", "--to", &url("empty")]).succeeds();
+    assert_eq!(
+        target.psql("empty", "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1"),
+        names
+    );
+    assert_eq!(target.psql("empty", "SELECT count(*) FROM pg_namespace WHERE nspname = 'pgstow_try'"), "0");
+}

@@ -33,10 +33,14 @@ impl Target {
         Ok(())
     }
 
-    /// Lets nobody but this role connect to the database that will be created, until it is opened. Unless it gets the name of
-    /// another one, it belongs to this role so long: whoever owns a database lets himself in.
+    /// Lets nobody connect to the database that will be created, until it is opened, but this role and the database's owner.
     pub fn keep_closed(&mut self) {
         self.closed = true;
+    }
+
+    /// Lets nobody but this role connect to it; so long, it belongs to this role: whoever owns a database lets himself in.
+    pub fn keep_closed_to_its_owner(&mut self) {
+        (self.closed, self.owner_waits) = (true, true);
     }
 
     /// Makes this the tablespace that the database will lie in.
@@ -62,16 +66,15 @@ impl Target {
     }
 
     async fn create_once(&mut self, locale: &Locale) -> Result<(), Failure> {
-        let is_locked = self.closed && !self.inherits;
         let mut statement = locale.create_database(&self.called, self.version().major);
         let mut add = |option: String| statement = format!("{} {option};", statement.trim_end_matches(';'));
-        if let Some(owner) = self.owner.as_ref().filter(|_| !is_locked) {
+        if let Some(owner) = self.owner.as_ref().filter(|_| !self.owner_waits) {
             add(format!("OWNER {}", identifier(owner)));
         }
         if let Some(tablespace) = &self.tablespace {
             add(format!("TABLESPACE {}", identifier(tablespace)));
         }
-        if is_locked {
+        if self.owner_waits {
             // Nobody may slip in before the next statement: a database cannot be made in a transaction.
             add("ALLOW_CONNECTIONS false".to_owned());
         }
@@ -79,7 +82,7 @@ impl Target {
         if self.closed {
             statement.push_str(&format!("\nREVOKE CONNECT ON DATABASE {called} FROM PUBLIC;"));
         }
-        if is_locked {
+        if self.owner_waits {
             statement.push_str(&format!("\nALTER DATABASE {called} ALLOW_CONNECTIONS true;"));
         }
         statement.push_str(&format!(

@@ -9,13 +9,16 @@ use crate::postgres::sql::{about_database, block, identifier, literal};
 use crate::postgres::tools::psql::{Psql, read};
 use crate::postgres::tools::sessions::TRIGGERS_OFF;
 
-/// Whether the owner of a database may create an extension in it, and whether the role owns the one that is there, if any.
+/// Whether the owner of a database may create an extension in it, whether the role owns the one that is there, if any, and
+/// whether it can be in any schema.
 const ABOUT_EXTENSION: &str = "
 SELECT json_build_array(
   EXISTS (SELECT FROM pg_available_extension_versions v JOIN pg_available_extensions a USING (name)
           WHERE name = {name} AND v.version = a.default_version
             AND (NOT v.superuser OR coalesce(to_jsonb(v) ->> 'trusted', 'false')::bool)),
-  (SELECT pg_has_role(extowner, 'USAGE') FROM pg_extension WHERE extname = {name}));";
+  (SELECT pg_has_role(extowner, 'USAGE') FROM pg_extension WHERE extname = {name}),
+  EXISTS (SELECT FROM pg_available_extension_versions v JOIN pg_available_extensions a USING (name)
+          WHERE name = {name} AND v.version = a.default_version AND v.schema IS NULL));";
 
 const FILLS_EXTENSION: &str = "
 SELECT json_build_array(NOT EXISTS (
@@ -61,13 +64,20 @@ ROLLBACK;";
     /// If the database that is asked has it already, it counts whether the role owns it there, unless that is the one to fill.
     pub async fn takes_extension(&self, name: &str, has_rows: bool) -> Result<bool> {
         let psql = if self.exists { &self.psql } else { &self.maintenance };
-        let (is_for_owners, owns): (bool, Option<bool>) =
+        let (is_for_owners, owns, has_no_schema): (bool, Option<bool>, bool) =
             psql.query(&ABOUT_EXTENSION.replace("{name}", &literal(name))).await?;
         // Whoever makes a database owns it, which that of the try may not be.
         if is_for_owners && !has_rows && !self.exists {
             return Ok(true);
         }
         let create = match owns {
+            // What it makes may have the name of something of the system's own, where a question looks first.
+            None if has_no_schema => {
+                format!(
+                    "CREATE SCHEMA pgstow_try;\nCREATE EXTENSION {} SCHEMA pgstow_try CASCADE;",
+                    identifier(name)
+                )
+            }
             None => format!("CREATE EXTENSION {} CASCADE;", identifier(name)),
             Some(owns) if owns || self.exists => String::new(),
             Some(_) => return Ok(false),
@@ -84,16 +94,15 @@ ROLLBACK;";
     /// Gives the database to its owner, and opens it to others again, as far as its grants let them; one that gets another's
     /// name gets its grants with it.
     pub async fn open_to_others(&self) -> Result<()> {
-        if self.inherits || !(self.closed && self.created) {
+        if !(self.closed && self.created) {
             return Ok(());
         }
         let called = identifier(&self.called);
-        let owner = self
-            .owner
-            .as_ref()
-            .map(|owner| format!("\nALTER DATABASE {called} OWNER TO {};", identifier(owner)));
-        let open = format!("GRANT CONNECT ON DATABASE {called} TO PUBLIC;{}", owner.unwrap_or_default());
-        self.maintenance.execute(&open).await
+        let owner = self.owner.as_ref().filter(|_| self.owner_waits);
+        let give = owner.map(|owner| format!("ALTER DATABASE {called} OWNER TO {};", identifier(owner)));
+        let open = (!self.inherits).then(|| format!("GRANT CONNECT ON DATABASE {called} TO PUBLIC;"));
+        let statements: Vec<String> = open.into_iter().chain(give).collect();
+        if statements.is_empty() { Ok(()) } else { self.maintenance.execute(&statements.join("\n")).await }
     }
 
     /// Grants a role something on all that is in the database.
