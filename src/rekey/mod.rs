@@ -9,6 +9,7 @@ mod outcome;
 mod request;
 mod said;
 mod second;
+mod successor;
 mod versions;
 
 pub use outcome::{Old, Rekeyed, RekeyedBackup};
@@ -35,6 +36,7 @@ use make::{MayNotWrite, Remaking};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
+use successor::{Side, refused};
 use versions::warn_of_versions;
 
 /// Why a backup cannot be taken that is nothing that a run of this kind has made.
@@ -119,6 +121,14 @@ struct Proven {
     opened_by: Option<String>,
 }
 
+impl Proven {
+    /// Why it cannot take the place of the old one.
+    fn refused(&self, signed: bool, old: Side) -> Option<String> {
+        let manifest = &self.backup.backup.manifest;
+        refused(Side { manifest, signed }, self.opened_by.as_ref(), old)
+    }
+}
+
 impl Work<'_> {
     /// Gives one backup new recipients, or finishes what an earlier run has begun; what was done, in a sentence.
     async fn one(&mut self, found: &Found, done: &mut RekeyedBackup) -> Result<String> {
@@ -134,7 +144,8 @@ impl Work<'_> {
                 _ => return self.finish(old, signed, opened_by, &peers, done).await,
             }
         }
-        let new = match self.run.or(self.made_before(&old.backup.manifest, &peers)).await? {
+        let side = Side { manifest: &old.backup.manifest, signed };
+        let new = match self.run.or(self.made_before(side, &peers)).await? {
             Some(new) => new,
             None => {
                 let began = Instant::now();
@@ -215,7 +226,8 @@ impl Work<'_> {
     }
 
     /// Finds the backup that an earlier run has made from this one, and reads it back.
-    async fn made_before(&self, old: &Manifest, peers: &[Folder]) -> Result<Option<Proven>> {
+    async fn made_before(&self, side: Side<'_>, peers: &[Folder]) -> Result<Option<Proven>> {
+        let old = side.manifest;
         for found in peers.iter().rev().filter_map(Folder::found).filter(|found| found.place.id > old.id) {
             let (new, signed, _) = match self.look(&found).await {
                 Err(error) if OF_OTHERS.contains(&error.kind()) => continue,
@@ -225,7 +237,12 @@ impl Work<'_> {
                 continue;
             }
             match self.read_back(new, signed).await {
-                Ok(new) if new.backup.backup.manifest.holds_the_same(old) => return Ok(Some(new)),
+                Ok(new) if new.backup.backup.manifest.holds_the_same(old) => {
+                    match new.refused(signed, side) {
+                        None => return Ok(Some(new)),
+                        Some(why) => tracing::warn!("{why}; it is made again"),
+                    }
+                }
                 Ok(new) => tracing::warn!("{}", differs(new.backup.place(), &old.id)),
                 Err(error) if error.kind() == Kind::Verify => tracing::warn!("{error}; it is made again"),
                 Err(error) => return Err(error),
@@ -342,14 +359,20 @@ impl Work<'_> {
         if formers.is_empty() || self.change.keep_old {
             return Ok(unchanged);
         }
-        self.handled.extend(formers.iter().map(|former| former.place.clone()));
         let new = self.run.or(self.read_back(new, signed)).await?;
         self.note(&new, done);
         for former in &formers {
             if let Some(found) = former.found() {
-                let (old, ..) = self.run.or(self.look(&found)).await?;
-                if !new.backup.backup.manifest.holds_the_same(&old.backup.manifest) {
-                    return Err(Error::verify(differs(&place, &old.place().id)));
+                let (old, old_signed, _) = self.run.or(self.look(&found)).await?;
+                let old = &old.backup.manifest;
+                if !new.backup.backup.manifest.holds_the_same(old) {
+                    return Err(Error::verify(differs(&place, &old.id)));
+                }
+                if let Some(why) = new.refused(signed, Side { manifest: old, signed: old_signed }) {
+                    return Err(Error::verify(why).hint(format!(
+                        "find out who wrote it, and remove it: `{}`",
+                        removal::command(&place, &self.store.store().display_url())
+                    )));
                 }
             }
             self.remove(&former.place, &new, done).await?;
@@ -368,7 +391,7 @@ impl Work<'_> {
             None => Vec::new(),
         };
         let by = new.backup.place();
-        match removal::delete(store, &keys).await.map_err(explain)? {
+        match removal::delete(store, &keys).await.map_err(|stopped| explain(stopped.error))? {
             None => {
                 done.old = Old::Removed;
                 done.receipts_removed += keys.iter().filter(|key| is_receipt(key)).count();

@@ -1,13 +1,15 @@
 //! `rekey`: existing backups become readable by the new recipients, and by nobody else.
 
 use super::scene::{FAKE, content, for_whom, manifest, noise, opened, plugin, rekey, ssh_key, stream};
+use crate::harness::Pgstow;
 use crate::keep::scene::{HOUR, folder_and_bucket, put_changed, there};
 use crate::scene::{Keys, Place, signing_keys};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
-use pgstow::stored::format::manifest::{Encryption, Object};
+use pgstow::stored::format::manifest::{Encryption, Object, Rekeying};
+use pgstow::stored::format::names::Id;
 use tempfile::TempDir;
 
 #[test]
@@ -209,6 +211,43 @@ fn a_manifest_is_not_believed_about_who_can_read_a_backup() {
     run.says(&format!("{} opens it, and its manifest does not name that recipient", old.recipient));
     assert_eq!(there(&place, "app").len(), 1);
     assert!(content(&place, "app", "latest", &new) == b"bytes");
+}
+
+/// Whoever can write to the store, and not delete, can put a copy next to a backup and say that an earlier run has made it: the
+/// good one would be removed for it.
+#[test]
+fn a_planted_copy_takes_no_backups_place() {
+    let (signing, public) = signing_keys();
+    for is_signed in [false, true] {
+        let place = Place::folder();
+        let (old, new) = (Keys::make(), Keys::make());
+        let with =
+            |pgstow: Pgstow| if is_signed { pgstow.env("PGSTOW_SIGNING_KEY", &signing) } else { pgstow };
+        let id = stream(&place, "app", b"bytes", |backup| with(backup.args(["-r", &old.recipient])));
+        let planted = id.parse::<Id>().unwrap().again(&[]).unwrap();
+        let mut forged = manifest(&place, "app", &id);
+        let rekeyed = Rekeying { former_ids: vec![forged.id.clone()], at: forged.finished_at };
+        (forged.id, forged.recipients, forged.rekeyed) =
+            (planted.clone(), vec![new.recipient.clone()], Some(rekeyed));
+        place.put(&format!("app/{planted}/stream.zst.age"), place.get(&format!("app/{id}/stream.zst.age")));
+        place.put(&format!("app/{planted}/manifest.json"), forged.to_bytes().unwrap());
+        // With a version of the tool that believed it, only the old key opened what was left; or it was not signed any more.
+        for words in [&[&*id][..], &["--all"]] {
+            with(rekey(&place, words, &new.recipient, &[&old, &new]).args(["--name", "app"])).run();
+        }
+        let ids = there(&place, "app");
+        let opened: Vec<bool> = ids
+            .iter()
+            .map(|id| opened(&place.get(&format!("app/{id}/stream.zst.age")), &new).is_some())
+            .collect();
+        assert!(opened.contains(&true) && !ids.contains(&id), "{ids:?} {opened:?}");
+        if is_signed {
+            let signed =
+                ids.iter().find(|id| place.keys().contains(&format!("app/{id}/manifest.json.minisig")));
+            let words = ["verify", signed.unwrap(), "--name", "app", "--verify-key", &public];
+            place.pgstow(&words).env("PGSTOW_IDENTITY", &new.identity).succeeds();
+        }
+    }
 }
 
 #[test]
