@@ -5,9 +5,9 @@ use super::refused::explain;
 use crate::error::{Error, Kind, Result};
 use crate::failures::Failed;
 use crate::run::Run;
-use crate::store::Store;
+use crate::store::{Situation, Store};
 use crate::stored::find::contents::{Entry, Standard, entries, look_again};
-use crate::stored::format::names::Place;
+use crate::stored::format::names::{MANIFEST, Place};
 use crate::stored::write::removal;
 use futures_util::{StreamExt, stream};
 use std::collections::BTreeMap;
@@ -99,14 +99,25 @@ fn not_removed(error: Error) -> Error {
 
 /// Removes one backup, unless it is locked.
 async fn backup(store: &dyn Store, place: &Place, keys: &[String]) -> Result<Fate> {
-    match removal::delete(store, keys).await.map_err(explain)? {
-        // Without its manifest it is no backup any more; that it is kept would be wrong.
-        Some(kept) if kept.deleted > 0 => {
-            Err(Error::store(format!("of {place} there are objects left: {}", kept.why))
-                .hint("they are no backup without their manifest; a later prune removes them"))
-        }
-        Some(kept) => Ok(Fate::KeptAnyway(kept.why)),
-        None => Ok(Fate::Removed),
+    delete(store, place, keys).await.map(|kept| kept.map_or(Fate::Removed, Fate::KeptAnyway))
+}
+
+/// Deletes these objects; why they are kept, if they are.
+///
+/// # Errors
+/// Once the first one is gone, whatever stops it: without its manifest it is no backup any more, and that it is kept would be
+/// wrong.
+async fn delete(store: &dyn Store, place: &Place, keys: &[String]) -> Result<Option<String>> {
+    let remain = |error: Error| {
+        error
+            .context(format_args!("of {place} there are objects left"))
+            .hint("they are no backup without their manifest; a later prune removes them")
+    };
+    match removal::delete(store, keys).await {
+        Ok(Some(kept)) if kept.deleted > 0 => Err(remain(Error::store(kept.why))),
+        Ok(kept) => Ok(kept.map(|kept| kept.why)),
+        Err(stopped) if stopped.deleted > 0 => Err(remain(explain(stopped.error))),
+        Err(stopped) => Err(explain(stopped.error)),
     }
 }
 
@@ -120,8 +131,14 @@ async fn folder(store: &Arc<dyn Store>, left: &Leftover) -> Result<Fate> {
     if folder.last_written() > left.last_written {
         return Ok(Fate::KeptAnyway("something was written to it in the meantime".to_owned()));
     }
-    if let Some(kept) = removal::delete(&**store, &folder.keys()).await.map_err(explain)? {
-        return Ok(Fate::KeptAnyway(kept.why));
+    // No listing says for certain that there is none.
+    match store.head(&place.key(MANIFEST)).await {
+        Err(error) if error.situation() == Situation::NotFound => {}
+        Err(error) => return Err(explain(error)),
+        Ok(_) => return Ok(Fate::KeptAnyway("it has a manifest, which no list shows".to_owned())),
+    }
+    if let Some(why) = delete(&**store, place, &folder.keys()).await? {
+        return Ok(Fate::KeptAnyway(why));
     }
     // A copy may have completed it just now: the manifest is there then, and what it had from before is not.
     let standard = Standard { trusted: None, count_partial: true, proven_only: false };
@@ -129,8 +146,8 @@ async fn folder(store: &Arc<dyn Store>, left: &Leftover) -> Result<Fate> {
     let torn = entries(store, now, &standard).await?.into_iter().find(Entry::is_torn);
     let Some(torn) = torn else { return Ok(Fate::Removed) };
     let error = Error::store(format!("{place} was copied here at the same moment, and is not whole"));
-    Err(match removal::delete(&**store, &torn.folder.keys()).await.map_err(explain)? {
+    Err(match delete(&**store, place, &torn.folder.keys()).await? {
         None => error.hint("it is removed; copy it again"),
-        Some(kept) => error.hint(format!("what is there of it stays: {}", kept.why)),
+        Some(why) => error.hint(format!("what is there of it stays: {why}")),
     })
 }

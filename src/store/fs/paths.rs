@@ -149,11 +149,16 @@ pub(super) fn walk(
             let Ok(name) = entry.file_name().into_string() else { continue };
             let key = if above.is_empty() { name.clone() } else { format!("{above}/{name}") };
             steps.done();
-            match entry.metadata() {
-                Ok(found) if found.is_dir() && !is_ours(&name) => {}
-                Ok(found) if found.is_dir() => folders.push((entry.path(), key)),
-                Ok(found) if found.is_file() || found.is_symlink() => see(key, &name, &found),
-                _ => {}
+            let found = match entry.metadata() {
+                Ok(found) => found,
+                Err(e) if e.kind() == ErrorKind::NotFound || !is_ours(&name) => continue,
+                // What is not seen would look as if it were not there, a manifest too.
+                Err(e) => return Err(explain(&e, "look at", &entry.path())),
+            };
+            if found.is_dir() && is_ours(&name) {
+                folders.push((entry.path(), key));
+            } else if found.is_file() || found.is_symlink() {
+                see(key, &name, &found);
             }
         }
     }

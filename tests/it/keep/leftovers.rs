@@ -1,10 +1,11 @@
 //! What killed runs have left: it goes if it is old, and it is named.
 
-use super::scene::{DAY, days, prune};
+use super::scene::{DAY, days, prune, there};
 use crate::scene::{Place, skewed_clock};
 use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
 use crate::servers::garage::Garage;
 use crate::servers::s3::{S3, wait};
+use pgstow::error::Kind;
 use std::fs::File;
 use std::time::{Duration, SystemTime};
 
@@ -14,6 +15,16 @@ const HIDDEN: &str = ".pgstow-abcdefgh-dump.zst.age";
 /// The folder of a backup that never came to be: its key for an object.
 fn dead(object: &str) -> String {
     format!("app/20260101T000000Z-000000/{object}")
+}
+
+/// A list of a bucket that has its dump, an old one, and nothing else.
+fn listed(prefix: &str) -> String {
+    let moment = "2026-01-01T00:00:00.000Z";
+    format!(
+        "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>{prefix}/{}</Key>\
+         <LastModified>{moment}</LastModified><Size>1</Size></Contents></ListBucketResult>",
+        dead("dump.zst.age")
+    )
 }
 
 #[test]
@@ -155,16 +166,37 @@ fn what_is_written_to_since_it_was_listed_is_no_leftover() {
     let proxy = FaultProxy::start(&bucket.endpoint);
     let (place, through) = (Place::S3(bucket.clone()), Place::S3(bucket.through(&proxy.endpoint())));
     place.put(&dead("dump.zst.age"), "x");
-    fn listed() -> String {
-        let moment = humantime::format_rfc3339_millis(SystemTime::now() - DAY * 3);
-        format!(
-            "<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>{PREFIX}/{}</Key>\
-             <LastModified>{moment}</LastModified><Size>1</Size></Contents></ListBucketResult>",
-            dead("dump.zst.age")
-        )
-    }
-    proxy.inject(Rule::new(Operation::List, Fault::Instead(|_| listed())).times(1));
+    proxy.inject(Rule::new(Operation::List, Fault::Instead(|_| listed(PREFIX))).times(1));
     let run = prune(&through, &KEEP).arg("--force").succeeds();
     run.says("kept what was left of 20260101T000000Z-000000 of app").says("something was written to it");
     assert_eq!(place.keys(), [dead("dump.zst.age")]);
+}
+
+/// Once its manifest is gone a backup is none, whatever stops the rest: nobody may believe that it is still there.
+#[test]
+fn of_a_backup_without_its_manifest_it_is_said_that_objects_are_left() {
+    let bucket = Garage::shared().place("prune-stopped");
+    let proxy = FaultProxy::start(&bucket.endpoint);
+    let (place, through) = (Place::S3(bucket.clone()), Place::S3(bucket.through(&proxy.endpoint())));
+    let ids = days(&place, "app", 2);
+    let no = Fault::Answer(403, "AccessDenied");
+    proxy.inject(Rule::new(Operation::Delete, no).key_end("/stream.zst.age"));
+    let run = prune(&through, &["--keep-last", "1", "--min-keep", "1"]).fails(Kind::Prune);
+    run.says(&format!("of {} of app there are objects left", ids[0])).says("a later prune removes them");
+    assert_eq!(there(&place, "app"), ids[1..]);
+}
+
+/// No list says for certain that an object is not there.
+#[test]
+fn what_has_a_manifest_that_no_list_shows_is_no_leftover() {
+    const PREFIX: &str = "unlisted";
+    let bucket = S3 { prefix: PREFIX.to_owned(), ..Garage::shared().place("unlisted") };
+    let proxy = FaultProxy::start(&bucket.endpoint);
+    let (place, through) = (Place::S3(bucket.clone()), Place::S3(bucket.through(&proxy.endpoint())));
+    place.put(&dead("dump.zst.age"), "x");
+    place.put(&dead("manifest.json"), "x");
+    proxy.inject(Rule::new(Operation::List, Fault::Instead(|_| listed(PREFIX))));
+    let run = prune(&through, &KEEP).arg("--force").succeeds();
+    run.says("kept what was left of 20260101T000000Z-000000 of app").says("a manifest, which no list shows");
+    assert_eq!(place.keys(), [dead("dump.zst.age"), dead("manifest.json")]);
 }

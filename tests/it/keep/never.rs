@@ -11,7 +11,11 @@ use aws_sdk_s3::types::{
     ObjectLockLegalHold, ObjectLockLegalHoldStatus, ObjectLockRetention, ObjectLockRetentionMode,
 };
 use pgstow::error::Kind;
+use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
+
+/// Root may look at everything.
+const WITHOUT_RIGHTS: [&str; 3] = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--"];
 
 #[test]
 fn the_newest_whole_backup_stays() {
@@ -278,5 +282,34 @@ fn only_what_is_named_is_deleted_and_the_newest_only_by_force() {
         delete(&[&parts[0], "--yes"]).succeeds();
         delete(&[&parts[1], &ids[3], &ids[1], "--yes", "--force"]).succeeds();
         assert!(place.keys().is_empty(), "{:?}", place.keys());
+    }
+}
+
+/// What cannot be looked at is not taken for something that is not there: "latest" would be an older backup, no alarm would come,
+/// and a prune would remove the dump of a manifest that it does not see.
+#[test]
+fn what_cannot_be_looked_at_is_no_empty_folder() {
+    let place = Place::folder();
+    let (ids, others) = (days(&place, "app", 2), days(&place, "other", 1));
+    let (keys, Place::Folder(folder_of)) = (place.keys(), &place) else { unreachable!() };
+    for folder in ["app".to_owned(), format!("app/{}", ids[1])] {
+        let mode = |mode| {
+            std::fs::set_permissions(folder_of.path().join(&folder), PermissionsExt::from_mode(mode))
+                .unwrap();
+        };
+        // It can be listed, and nothing in it can be reached.
+        mode(0o600);
+        for words in [
+            &["list"][..],
+            &["status", "--max-age", "90d"],
+            &["prune", "--force", "--keep-last", "1", "--leftovers", "0s"],
+            &["fetch", "latest", "--name", "app", "-o", "-"],
+        ] {
+            place.pgstow(words).under(WITHOUT_RIGHTS).fails(Kind::Store).says("Permission denied");
+        }
+        let list = place.pgstow(&["list", "--name", "other"]).under(WITHOUT_RIGHTS).succeeds();
+        assert!(list.text().contains(&others[0]), "{list}");
+        mode(0o700);
+        assert_eq!(place.keys(), keys);
     }
 }

@@ -4,7 +4,6 @@ use super::{Choice, Joined};
 use crate::archive::format::entry::TocEntry;
 use crate::sql::{EntryKind, quoted, replaced, words};
 use std::collections::{HashMap, HashSet};
-use std::iter::successors;
 
 impl Choice<'_> {
     /// What makes chosen partitions parts of tables that are there.
@@ -95,8 +94,12 @@ impl Choice<'_> {
             let attach = self.toc.entries().iter().find(attaches)?;
             attach.dependencies().find(|id| *id != partition)
         };
-        let whole = attach.dependencies().find(|id| self.has(*id));
-        let tables: HashSet<i32> = successors(whole, |table| above(*table)).collect();
+        let mut tables = HashSet::new();
+        let mut next = attach.dependencies().find(|id| self.has(*id));
+        // A damaged archive may say that a table is above itself.
+        while let Some(table) = next.filter(|table| tables.insert(*table)) {
+            next = above(table);
+        }
         let constraints = self.toc.entries().iter().filter(|entry| match entry.kind() {
             EntryKind::CheckConstraint => true,
             EntryKind::Constraint => is_unchecked(entry),
