@@ -84,6 +84,11 @@ impl Destinations {
         Ok(limits)
     }
 
+    /// All of them, by position, those that were left out too.
+    pub fn all(&self) -> &[OpenDestination] {
+        &self.0
+    }
+
     /// The store at this position.
     pub fn at(&self, at: usize) -> Option<&OpenDestination> {
         self.0.get(at)

@@ -1,20 +1,23 @@
-//! The last steps of a new backup in one store: its small objects, its signature, and the manifest last. And the way
-//! back, the manifest first.
+//! The steps of a new backup in one store around its dump: its small objects, its signature, and the manifest last. And the
+//! way back, the manifest first.
 
 use crate::error::Result;
 use crate::store::{Situation, Store, StoreError, Stored};
 use crate::stored::format::manifest::Manifest;
 use crate::stored::format::names::{MANIFEST, Place, SIGNATURE};
 use crate::stored::format::signing::{Signed, SigningKey};
+use crate::stored::upload::ABORT;
 use bytes::Bytes;
 use std::cell::Cell;
 
-/// A new backup in one store, which has its dump.
+/// A new backup in one store.
 pub struct Publication<'a> {
     store: &'a dyn Store,
     place: &'a Place,
     /// Whether somebody else's object is in its place: then nobody knows which of them are ours.
     is_taken: Cell<bool>,
+    /// Whether there may be an object of ours.
+    is_begun: Cell<bool>,
     /// Whether the manifest may be ours.
     is_published: Cell<bool>,
 }
@@ -22,11 +25,13 @@ pub struct Publication<'a> {
 impl<'a> Publication<'a> {
     /// Nothing is written yet.
     pub fn new(store: &'a dyn Store, place: &'a Place) -> Self {
-        Self { store, place, is_taken: Cell::default(), is_published: Cell::default() }
+        let (is_taken, is_begun, is_published) = Default::default();
+        Self { store, place, is_taken, is_begun, is_published }
     }
 
     /// Writes a small object.
     pub async fn put(&self, object: &str, bytes: Bytes) -> Result<Stored> {
+        self.is_begun.set(true);
         let put = self.store.put_new(&self.place.key(object), bytes).await;
         Ok(put.inspect_err(|e| self.is_taken.set(e.situation() == Situation::Exists))?)
     }
@@ -43,6 +48,13 @@ impl<'a> Publication<'a> {
         self.put(MANIFEST, bytes.into()).await.map(drop)
     }
 
+    /// Removes the small objects of a backup whose dump did not come to be, if the key may.
+    pub async fn take_back_begun(&self, objects: impl IntoIterator<Item = String>) {
+        if self.is_begun.get() {
+            self.take_back(objects).await;
+        }
+    }
+
     /// Removes what was stored of a backup that did not come to be, these objects too, if the key may.
     ///
     /// The manifest goes first: it may be there, if only the answer to writing it was lost, and a
@@ -51,6 +63,15 @@ impl<'a> Publication<'a> {
         if self.is_taken.get() {
             return;
         }
+        // Whoever gives the run a signal does not wait for a store that does not answer.
+        if tokio::time::timeout(ABORT, self.remove(objects)).await.is_err() {
+            let error =
+                StoreError::new(Situation::Transient, format!("no answer within {} s", ABORT.as_secs()));
+            if self.is_published.get() { self.is_unknown(&error) } else { self.remains(&error) }
+        }
+    }
+
+    async fn remove(&self, objects: impl IntoIterator<Item = String>) {
         if !self.is_published.get() {
             match self.store.head(&self.place.key(MANIFEST)).await {
                 Ok(_) => {
@@ -69,11 +90,7 @@ impl<'a> Publication<'a> {
         for object in [MANIFEST, SIGNATURE].map(str::to_owned).into_iter().chain(objects) {
             if let Err(error) = self.store.delete(&self.place.key(&object)).await {
                 return match object == MANIFEST && !self.is_without_manifest(&error).await {
-                    true => tracing::warn!(
-                        "whether {} is in {} is not known; `pgstow list` shows it if it is, whole: {error}",
-                        self.place,
-                        self.store.display_url()
-                    ),
+                    true => self.is_unknown(&error),
                     false => self.remains(&error),
                 };
             }
@@ -88,6 +105,14 @@ impl<'a> Publication<'a> {
         };
         // A store that does not answer would be waited for again.
         !self.is_published.get() || (!error.situation().may_pass() && absent().await)
+    }
+
+    fn is_unknown(&self, error: &StoreError) {
+        tracing::warn!(
+            "whether {} is in {} is not known; `pgstow list` shows it if it is, whole: {error}",
+            self.place,
+            self.store.display_url()
+        );
     }
 
     fn remains(&self, error: &StoreError) {

@@ -1,5 +1,5 @@
-//! The steps of every backup, in their order, whatever is in it: begin, stream, judge, complete; then the
-//! objects next to the dump, the signature, and the manifest.
+//! The steps of every backup, in their order, whatever is in it: begin, stream, judge; the objects next to the dump, and the
+//! dump itself, complete; then the signature, and the manifest.
 //!
 //! Where the bytes come from, and whether they are whole, is for the callers to know.
 
@@ -27,6 +27,7 @@ use crate::stored::write::compare::Held;
 use crate::stored::write::previous::previous;
 use crate::stored::write::uploads::Uploads;
 use bytes::Bytes;
+use futures_util::future::join_all;
 use indicatif::BinaryBytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -148,10 +149,12 @@ pub struct BackupWriter<'a> {
     pub progress: Progress,
 }
 
-/// A dump that is in the stores, whole, and not yet a backup.
+/// A dump that is in the stores, whole, with what lies next to it, and not yet a backup.
 struct Shipped {
     packed: Packed,
     beside: SideObjects,
+    /// What lies next to it in each store, by its position.
+    objects: Vec<(usize, Vec<Object>)>,
     /// What the stores that have it have confirmed, by their positions.
     confirmed: Vec<(usize, Stored)>,
 }
@@ -195,13 +198,15 @@ impl<'a> BackupWriter<'a> {
         run: &Run,
     ) -> Result<StoredBackup> {
         let following = run.follow(&self.progress);
-        let shipped = run.step("upload", self.ship(source, watch, judge, run)).await;
+        let there: Vec<Publication> =
+            self.stores.all().iter().map(|one| Publication::new(&*one.store, &self.place)).collect();
+        let shipped = run.step("upload", self.ship(source, watch, judge, &there, run)).await;
         drop(following);
         // The dump is in the store; what is left takes a moment and is not interrupted, so that the exit
         // code and the store never disagree on whether there is a backup.
         let shipped = shipped?;
         let read_back = shipped.confirmed.iter().all(|(_, stored)| stored.read_back);
-        let manifest = run.step("publish", self.publish(shipped)).await?;
+        let manifest = run.step("publish", self.publish(shipped, &there)).await?;
         Ok(StoredBackup { manifest, read_back, before: None, stores: self.stores.outcomes() })
     }
 
@@ -229,6 +234,7 @@ impl<'a> BackupWriter<'a> {
         source: impl AsyncRead + Unpin + Send,
         mut watch: W,
         judge: impl AsyncFnOnce(W, &[FrameSpan]) -> Result<SideObjects>,
+        there: &[Publication<'_>],
         run: &Run,
     ) -> Result<Shipped> {
         let uploads = Uploads::new(&self.stores, self.place.key(&self.dump()));
@@ -240,10 +246,13 @@ impl<'a> BackupWriter<'a> {
             self.stores.stores().for_each(clocks::compare);
             let whole = async {
                 let packed = self.stream(source, &mut watch, &uploads).await?;
-                let beside = judge(watch, &packed.frames).await?;
+                let mut beside = judge(watch, &packed.frames).await?;
                 beside.check_size()?;
+                // Some stores say of a dump that it is from when its upload began: without what is new next to it, a prune
+                // would take it for something old, until there is a manifest.
+                let objects = self.put_beside(&mut beside, there).await?;
                 let confirmed = uploads.complete(packed.stored.bytes).await?;
-                Ok(Shipped { packed, beside, confirmed })
+                Ok(Shipped { packed, beside, objects, confirmed })
             };
             run.or(whole).await
         };
@@ -252,7 +261,36 @@ impl<'a> BackupWriter<'a> {
             Ok(_) => uploads.abort_failed().await,
             Err(_) => uploads.abort().await,
         }
+        let failed =
+            there.iter().enumerate().filter(|(at, _)| shipped.is_err() || self.stores.is_left_out(*at));
+        join_all(failed.map(|(_, there)| there.take_back_begun([self.inventory(), self.globals()]))).await;
         shipped
+    }
+
+    /// Puts the objects next to the dump into every store that is left.
+    async fn put_beside(
+        &self,
+        beside: &mut SideObjects,
+        there: &[Publication<'_>],
+    ) -> Result<Vec<(usize, Vec<Object>)>> {
+        let mut sealed = Vec::new();
+        if let Some(globals) = beside.globals.take() {
+            sealed.push(self.seal(self.globals(), globals).await?);
+        }
+        if let Some(inventory) = beside.inventory.take() {
+            sealed.push(self.seal(self.inventory(), inventory.to_bytes()?).await?);
+        }
+        let put = async |at: usize, _: &OpenDestination| {
+            let mut objects = Vec::new();
+            for Sealed { name, bytes, plain, stored } in &sealed {
+                let there = there.get(at).ok_or_else(|| self.stores.none_left())?;
+                let confirmed = there.put(name, bytes.clone()).await?;
+                let plain = (plain.bytes, Some(plain.sha256));
+                objects.push(object(name.clone(), plain, stored, confirmed.checksum));
+            }
+            Ok(objects)
+        };
+        self.stores.each(put).await
     }
 
     /// The way of a backup: source → watch → frames → compress → encrypt → parts → store.
@@ -288,34 +326,23 @@ impl<'a> BackupWriter<'a> {
         self.describe(Vec::new(), &SideObjects::default()).metadata()
     }
 
-    /// Globals, inventory, signature, manifest, in every store that has the dump: from here on the backup exists.
-    async fn publish(&self, shipped: Shipped) -> Result<Manifest> {
-        let Shipped { packed, mut beside, confirmed } = shipped;
-        let mut sealed = Vec::new();
-        let made = async {
-            if let Some(globals) = beside.globals.take() {
-                sealed.push(self.seal(self.globals(), globals).await?);
-            }
-            if let Some(inventory) = beside.inventory.take() {
-                sealed.push(self.seal(self.inventory(), inventory.to_bytes()?).await?);
-            }
-            Ok::<_, Error>(())
-        };
-        let made = made.await;
-        let publish = async |at: usize, one: &OpenDestination| {
+    /// Signature and manifest, in every store that has the dump: from here on the backup exists.
+    async fn publish(&self, shipped: Shipped, there: &[Publication<'_>]) -> Result<Manifest> {
+        let Shipped { packed, beside, objects, confirmed } = shipped;
+        let publish = async |at: usize, _: &OpenDestination| {
+            let there = there.get(at).ok_or_else(|| self.stores.none_left())?;
             let dump =
                 confirmed.iter().find(|(of, _)| *of == at).and_then(|(_, stored)| stored.checksum.clone());
             let plain = (packed.plain_bytes, packed.plain_sha256);
             let dump = object(self.dump(), plain, &packed.stored, dump);
-            let there = Publication::new(&*one.store, &self.place);
-            let published = match &made {
-                Ok(()) => self.publish_in(&there, dump, &beside, &sealed).await,
-                Err(error) => Err(error.clone()),
-            };
+            let next_to_it = objects.iter().find(|(of, _)| *of == at).map(|(_, objects)| objects.clone());
+            let all = std::iter::once(dump).chain(next_to_it.unwrap_or_default()).collect();
+            let manifest = self.describe(all, &beside);
+            let published = there.publish(&manifest, self.how.signing.as_ref()).await;
             if published.is_err() {
                 there.take_back([self.inventory(), self.globals(), self.dump()]).await;
             }
-            published
+            published.map(|()| manifest)
         };
         let published = self.stores.each(publish).await?;
         published.into_iter().next().map(|(_, manifest)| manifest).ok_or_else(|| self.stores.none_left())
@@ -325,25 +352,6 @@ impl<'a> BackupWriter<'a> {
         let plain_tally = Tally::of(&plain);
         let bytes = seal(plain, self.how.compression_level, self.how.recipients.clone()).await?;
         Ok(Sealed { name, plain: plain_tally, stored: Tally::of(&bytes), bytes: bytes.into() })
-    }
-
-    /// Publishes the backup in one store.
-    async fn publish_in(
-        &self,
-        there: &Publication<'_>,
-        dump: Object,
-        beside: &SideObjects,
-        sealed: &[Sealed],
-    ) -> Result<Manifest> {
-        let mut objects = vec![dump];
-        for Sealed { name, bytes, plain, stored } in sealed {
-            let confirmed = there.put(name, bytes.clone()).await?;
-            let plain = (plain.bytes, Some(plain.sha256));
-            objects.push(object(name.clone(), plain, stored, confirmed.checksum));
-        }
-        let manifest = self.describe(objects, beside);
-        there.publish(&manifest, self.how.signing.as_ref()).await?;
-        Ok(manifest)
     }
 
     fn describe(&self, objects: Vec<Object>, beside: &SideObjects) -> Manifest {

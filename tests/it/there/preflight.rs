@@ -299,12 +299,18 @@ fn a_pooler_at_an_ordinary_address() {
                 assert_eq!(crate::servers::run(psql).trim(), "\"$user\", public", "{mode}");
             }
         }
-        // In session mode it does no harm; what passes through it is whole.
+        // In session mode it does no harm; what passes through it is whole. In transaction mode pg_dump may get another session
+        // than the one whose search_path it has set, so the archive may name another one.
         let allowed: &[&str] = if in_transaction { &["--allow-pooled"] } else { &[] };
         // A role is no startup parameter, which it would refuse.
         for role in [None, Some(format!("--pg-dump-arg=--role={USER}"))] {
             let id = backup_of(&url, &place).args(allowed).args(role.iter()).succeeds().text();
-            super::scene::is_whole(source, &place, id.trim());
+            if in_transaction {
+                let verify = pgstow(["verify", id.trim(), "--store", &place.url()]);
+                verify.envs(place.env()).env("PGSTOW_IDENTITY", &KEYS.0).succeeds();
+            } else {
+                super::scene::is_whole(source, &place, id.trim());
+            }
         }
     }
 }

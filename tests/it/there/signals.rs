@@ -130,14 +130,27 @@ fn sigterm_after_the_completion_was_carried_out_takes_the_dump_back() {
     aftermath(source, &direct);
 }
 
+#[test]
+fn sigterm_while_what_lies_next_to_the_dump_is_written_takes_it_back() {
+    let source = Source::shared();
+    let (proxy, direct, through) = behind("signal-beside");
+    proxy.inject(Rule::new(Operation::Put, Fault::Swallow).key_end("/inventory.json.zst.age"));
+    let running = backup(source, &through).spawn();
+    proxy.wait_for(Operation::Put, 2);
+    assert_eq!(direct.keys().len(), 1, "the roles are there");
+    ended(running, Signal::TERM);
+    aftermath(source, &direct);
+}
+
 /// From the last acts on, the exit code and the store agree: it is a backup, and said to be one.
 #[test]
 fn sigterm_while_the_manifest_is_written_comes_too_late() {
     let source = Source::shared();
     let (proxy, direct, through) = behind("signal-manifest");
-    proxy.inject(Rule::new(Operation::Put, Fault::Delay(Duration::from_secs(1))));
+    proxy.inject(Rule::new(Operation::Put, Fault::Delay(Duration::from_secs(1))).key_end("/manifest.json"));
     let running = backup(source, &through).spawn();
-    proxy.wait_for(Operation::Put, 1);
+    // After those of what lies next to the dump.
+    proxy.wait_for(Operation::Put, 3);
     running.signal(Signal::TERM);
     let id = running.wait().assert_success().text().trim().to_owned();
     assert_eq!(direct.listed(), [id.as_str()]);

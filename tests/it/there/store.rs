@@ -228,6 +228,25 @@ fn the_inventory_is_refused() {
     let run = bucket.with_rule(rule);
     bucket.holds_nothing(run).says("access to bucket pgstow is denied");
     assert_eq!(bucket.proxy.count(Operation::Put), 2, "after the globals; the manifest must not follow");
+    assert_eq!(bucket.proxy.count(Operation::CompleteUpload), 0);
+}
+
+/// On AWS, what was uploaded in parts is as old as the beginning of its upload. After a dump of more than a day, a prune would
+/// take it for something that a killed run left, if nothing new lay next to it.
+#[test]
+fn what_lies_next_to_a_dump_is_there_before_it() {
+    let bucket = Behind::new("beside-first");
+    let run = backup(Source::shared(), &bucket.broken).run();
+    bucket.holds_only(run);
+    let log = bucket.proxy.log();
+    let at = |operation, end: &str| {
+        log.iter().position(|one| one.operation == operation && one.path.ends_with(end)).unwrap()
+    };
+    let dump = at(Operation::CompleteUpload, "/dump.zst.age");
+    for beside in ["/globals.sql.zst.age", "/inventory.json.zst.age"] {
+        assert!(at(Operation::Put, beside) < dump, "{beside}");
+    }
+    assert!(at(Operation::Put, "/manifest.json") > dump);
 }
 
 /// The answer to writing it was lost, and a repetition refused.
