@@ -1,6 +1,7 @@
 //! SIGHUP, SIGINT and SIGTERM become one cancellation, on which every command ends in order.
 
 use crate::error::{Error, Kind, Result};
+use rustix::process::Signal;
 use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,6 +26,8 @@ impl Stop {
             true => None,
             false => Some(signal(SignalKind::hangup()).map_err(cannot)?),
         };
+        // A file that may not grow further is a failed write, with its own words, and no reason to die without any.
+        let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));
         let (tell, told) = watch::channel(None);
         tokio::spawn(async move {
             let mut next = async || {

@@ -54,6 +54,12 @@ pub fn parse(
         })
     });
     match parsed {
+        // clap takes it for no command at all, and the database would be backed up instead.
+        Ok(_) if args.last().is_some_and(|last| last == "--") => {
+            let what = "nothing follows --".to_owned();
+            let hint = "an unset variable looks like that; leave -- out if no command is meant";
+            Parsed::Refused(Refusal { text: format!("error: {what}\n  hint: {hint}\n"), in_alarm: what })
+        }
         Ok(words) => Parsed::Words(Box::new(words)),
         // A page of help has the defaults of everybody, and nothing of what is set here, such as a password.
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {

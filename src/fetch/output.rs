@@ -35,9 +35,12 @@ pub enum What {
 }
 
 impl Output {
-    /// What a path that was typed means: `-` is stdout.
+    /// What a path that was typed means: `-` is stdout, and so are its names in the system: to replace the file that it
+    /// leads to would take away what the shell has written there.
     pub fn at(path: PathBuf) -> Self {
-        if path == Path::new("-") { Self::Stdout } else { Self::File(path) }
+        let is_stdout =
+            ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].iter().any(|name| path == Path::new(name));
+        if is_stdout { Self::Stdout } else { Self::File(path) }
     }
 
     /// Its name, for people.

@@ -5,7 +5,7 @@
 use super::buffers::{Buffer, Pool};
 use super::frames::{FRAME, Frame};
 use super::tally::Tally;
-use super::threads::blocking;
+use super::threads::computing;
 use crate::error::{Error, Result};
 use async_compression::tokio::bufread::ZstdDecoder;
 use async_compression::zstd::DParameter;
@@ -54,10 +54,10 @@ impl Compressors {
         Self { level, free: Arc::default() }
     }
 
-    /// Compresses a frame on a blocking thread, and computes its `digest` if that is wanted.
+    /// Compresses a frame on a thread of its own, and computes its `digest` if that is wanted.
     pub async fn in_background(&self, frame: Frame, outputs: &Pool, digest: bool) -> Result<Compressed> {
         let (this, mut bytes) = (self.clone(), outputs.take().await);
-        blocking(move || {
+        computing(move || {
             this.compress(&frame.plain, &mut bytes)?;
             let sha256 = digest.then(|| Tally::of(&bytes).sha256);
             Ok(Compressed { bytes, sha256, plain_len: frame.plain.len(), clean: frame.clean })

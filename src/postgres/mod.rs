@@ -22,7 +22,7 @@ pub use change::{
 pub use clients::{Client, Clients, Search, Version};
 pub use connect::{ConnInfo, PasswordCommand};
 pub use failure::{Constraint, Situation};
-pub use process::{ChildInput, ChildOutput, Environment, Program, REPORT, Secret, all_reaped};
+pub use process::{ChildInput, ChildOutput, Environment, Program, REPORT, Reports, Secret, all_reaped};
 pub use server::{
     Backend, Changes, Checkpoints, Cluster, FoundTable, Heap, KNOWS_PAGE_RANGES, Locale, Moment, Presets,
     Reference, Referring, Server, TargetFacts, Types, Unreachable, Unreadable, WantedTable, databases,

@@ -4,15 +4,18 @@
 //! tables that refer to them. What the database has stays as it is. Unlike rows alone, definitions are the backup's own
 //! statements, and run with the rights of the role that restores.
 
-use super::into::{Appended, IntoOptions, held, load};
+use super::into::{Appended, IntoOptions, held};
 use super::load::stream::in_order_of_need;
 use super::occupied::lacking;
+use super::one_transaction::{load, reporting, settled};
 use super::partial::{Completed, completed};
 use super::prepare::{as_meant, client_for, waiting_at_most};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;
-use crate::postgres::{ASIDE, BACK, Psql, Situation, Taken, analyze, existing, identifier, parts_of_tables};
+use crate::postgres::{
+    ASIDE, BACK, Psql, Reports, Situation, Taken, analyze, existing, identifier, parts_of_tables,
+};
 use crate::run::Run;
 use crate::stored::format::inventory::{BlockKind, Inventory};
 use crate::stored::read::excerpt;
@@ -55,10 +58,12 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     let completed =
         completed(&meant, &chosen.extensions, has_schema, async |names| existing(&psql, names).await);
     let Completed { front: meant, .. } = run.or(completed).await?;
-    reader.narrow(chosen.only(&meant.enclosed(&first, BACK)));
+    reader.narrow(chosen.only(&meant.enclosed(&first, &[BACK, &reporting()].concat())));
     let following = run.follow(&reader.progress);
-    let loading = load(&reader, client, psql.conn());
-    run.step("fill", run.or(async { loading.await.map_err(explained) })).await?;
+    let reports = Reports::default();
+    let loading = load(&reader, client, psql.conn(), &reports);
+    let filling = run.or(async { loading.await.map_err(explained) });
+    settled(run.step("fill", filling).await, &psql, &reports).await?;
     drop(following);
     let names = with_rows(&front);
     if !names.is_empty() {

@@ -3,16 +3,13 @@
 //! Nothing of the backup runs but its rows: every statement is made here.
 
 use super::live_rows::{self, LiveTable};
-use super::load::stream::{AT_ONCE, BETWEEN};
+use super::one_transaction::{load, reported, reporting, settled};
 use super::prepare::{as_meant, by_need, client_for, waiting_at_most};
 use crate::archive::{EntryKind, Pattern, Preamble, TableName, TocEntry, qualified};
-use crate::error::{Error, Kind, Result};
-use crate::postgres::clients::{Client, Clients, Search};
+use crate::error::{Error, Result};
+use crate::postgres::clients::{Clients, Search};
 use crate::postgres::lock::Lock;
-use crate::postgres::restore::{Atomicity, restore as pg_restore};
-use crate::postgres::{
-    ConnInfo, FoundTable, PgRestoreOptions, Psql, Reference, Server, WantedTable, refuse_standby,
-};
+use crate::postgres::{ConnInfo, FoundTable, Psql, Reference, Reports, Server, WantedTable, refuse_standby};
 use crate::run::Run;
 use crate::stored::format::inventory::{BlockKind, Inventory};
 use crate::stored::format::names::Place;
@@ -22,9 +19,7 @@ use crate::stored::read::reader::BackupReader;
 use crate::units::{age, count};
 use indicatif::HumanCount;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::PoisonError;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncWriteExt, BufReader};
 
 /// Which rows, and into which database.
 #[derive(Debug)]
@@ -129,22 +124,21 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
     let ordered = front.in_order(|entry| number(entry.dump_id()));
     let appending = appending(&ordered, emptied.as_deref(), &found, deferred);
     let appending = as_meant(&appending, options.search_path.as_deref(), server.version());
-    let appending = appending.enclosed(&waiting_at_most(lock_wait), &live_rows::counting(&tables));
+    let appending = appending
+        .enclosed(&waiting_at_most(lock_wait), &[live_rows::counting(&tables), reporting()].concat());
     reader.narrow(chosen.only(&appending));
     run.say(announced(&tables, &database, reader.place(), truncate));
     let following = run.follow(&reader.progress);
-    let loading = load(&reader, client, psql.conn());
+    let reports = Reports::default();
     let filling = async {
-        let error = match loading.await {
-            Ok(reports) => return Ok(reports),
-            Err(error) => live_rows::explained(error, truncate, &found),
-        };
+        let Err(error) = load(&reader, client, psql.conn(), &reports).await else { return Ok(()) };
+        let error = live_rows::explained(error, truncate, &found);
         Err(live_rows::with_lock_holders(error, &tables, &psql, truncate, lock_wait).await)
     };
-    let reports = run.step("fill", run.or(filling)).await?;
+    settled(run.step("fill", run.or(filling)).await, &psql, &reports).await?;
     drop(following);
     let came = counts.iter().map(|(_, rows)| rows).sum::<u64>();
-    live_rows::take_off_left_out(&mut counts, &tables, &reports);
+    live_rows::take_off_left_out(&mut counts, &tables, &reported(&reports));
     let took = started.elapsed();
     let appended = Appended { reader, database, truncated: truncate, created: false, tables: counts, took };
     run.say(appended.said(came));
@@ -410,26 +404,4 @@ fn appending(
         }
         _ => entry.clone(),
     })
-}
-
-/// Feeds one `pg_restore`, which commits only if it gets the end of the stream: after every digest was verified. Returns
-/// what our own SQL reported.
-pub(super) async fn load(reader: &BackupReader, client: &Client, conn: &ConnInfo) -> Result<Vec<String>> {
-    let options = PgRestoreOptions::default();
-    let (mut near, far) = tokio::io::duplex(BETWEEN);
-    let stream = async {
-        reader.stream(&mut near).await?;
-        near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))
-    };
-    let load = async {
-        let mut pg_restore = pg_restore(client, conn, &options, Atomicity::Whole).await?;
-        let mut archive = BufReader::with_capacity(AT_ONCE, far);
-        let fed = tokio::io::copy_buf(&mut archive, &mut pg_restore).await;
-        // When pg_restore has died, its own words say more than "broken pipe".
-        pg_restore.finish().await?;
-        fed.map_err(|e| Error::from_io(e, Kind::Postgres, "pg_restore stopped reading"))?;
-        Ok(())
-    };
-    tokio::try_join!(stream, load)?;
-    Ok(std::mem::take(&mut *options.reports.lock().unwrap_or_else(PoisonError::into_inner)))
 }

@@ -22,6 +22,7 @@ mod load;
 mod narrow;
 pub mod neon;
 mod occupied;
+mod one_transaction;
 pub mod outcome;
 mod partial;
 mod plan;

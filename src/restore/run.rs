@@ -57,8 +57,15 @@ impl Flow<'_> {
         }
         let proving = self.run.or(self.prove(content, target, &filled));
         let proof = match self.or_gone(self.run.step("prove", proving).await, target).await? {
-            Err(first) if !target.is_named_at_once() && self.request.after.is_empty() => {
-                return Err(self.complete(first, target));
+            Err(first)
+                if !first.kind().is_signal()
+                    && !target.is_named_at_once()
+                    && self.request.after.is_empty() =>
+            {
+                // Whom the source kept out stays out, whoever gives it its name.
+                let finished =
+                    finish::finish(&self.request.after, &filled.plan, target, self.clients, self.run);
+                return Err(self.complete(first, finished.await, target));
             }
             proof => self.or_clean_up(proof.map_err(|e| is_filled(e, target)), target).await?,
         };
@@ -205,9 +212,16 @@ impl Flow<'_> {
     }
 
     /// Nothing was found wrong with a database that could not be looked at to the end: it stays.
-    fn complete(&self, error: Error, target: &Target) -> Error {
-        let error =
-            error.hint("the restore itself is complete, but it could not be compared with the backup");
+    fn complete(&self, error: Error, finished: Result<()>, target: &Target) -> Error {
+        let error = match finished {
+            Ok(()) => {
+                error.hint("the restore itself is complete, but it could not be compared with the backup")
+            }
+            Err(second) => error.hint(format!(
+                "all rows are restored, but they could not be compared with the backup, and the database may lack its settings and \
+                 grants: {second}"
+            )),
+        };
         if target.called() == target.name() {
             return error;
         }
@@ -239,8 +253,8 @@ impl Flow<'_> {
         }
         match dropped {
             Err(error) if target.is_created() => tracing::warn!(
-                "{} could not be dropped, and is empty or unfinished: {error}",
-                target.called()
+                "{called} could not be dropped, and is empty or unfinished; DROP DATABASE {called}; does it later: {error}",
+                called = identifier(target.called())
             ),
             Err(error) => tracing::warn!("{error}"),
             Ok(()) => {}

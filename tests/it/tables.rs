@@ -2,6 +2,7 @@
 
 mod bytes;
 mod chosen;
+mod committed;
 mod created;
 mod into;
 mod printed;

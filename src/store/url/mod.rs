@@ -49,6 +49,11 @@ impl FromStr for StoreUrl {
         let Some((scheme, _)) = text.split_once("://") else {
             return Err(not_a_url(text));
         };
+        // They would be left out, or become something else, and another folder would be meant.
+        if text.contains(|c: char| c.is_control() || c == '\\') {
+            return Err(Error::usage("the store's URL has a character that no URL has")
+                .hint("write %5C for a backslash, and no line breaks or tabs"));
+        }
         let url = Url::parse(text)
             .map_err(|e| Error::usage("the store's URL is invalid").because(e).hint(SHAPES))?;
         if !url.username().is_empty() || url.password().is_some() {
@@ -199,6 +204,8 @@ mod tests {
             ("gs://b?kms=mine", "full name of a key", "keyRings"),
             ("gs://b?credentials=key.json", "absolute path", "never paste"),
             ("gs://b?credentials=none", "only for an emulator", "endpoint"),
+            ("file:///a\nb", "no URL has", "%5C"),
+            ("file:///a\\b", "no URL has", "%5C"),
             ("ftp://b/p", "ftp://", "s3://"),
             ("s3:///p", "no bucket", "s3://bucket"),
             ("s3://b:9000/p", "no bucket", "endpoint"),

@@ -21,19 +21,20 @@ pub struct Stuck {
 impl Stuck {
     pub fn shared() -> &'static Stuck {
         static SHARED: OnceLock<Stuck> = OnceLock::new();
-        SHARED.get_or_init(|| {
-            let cluster = Cluster::shared(Major::Distribution);
-            let database = cluster.create_database("stuck");
-            // What comes behind the row that waits is more than all buffers on the way can take.
-            let slow = "CREATE TABLE first (n int); INSERT INTO first SELECT generate_series(1, 1000);
+        SHARED.get_or_init(|| Stuck::on(Cluster::shared(Major::Distribution)))
+    }
+
+    fn on(cluster: &'static Cluster) -> Stuck {
+        let database = cluster.create_database("stuck");
+        // What comes behind the row that waits is more than all buffers on the way can take.
+        let slow = "CREATE TABLE first (n int); INSERT INTO first SELECT generate_series(1, 1000);
                  CREATE TABLE slow (n int CHECK (public.hold(n)), more text);
                  INSERT INTO slow SELECT n, repeat(md5(n::text), 500) FROM generate_series(1, 2000) n;
                  SELECT lo_from_bytea(1, 'in a part of its own where there are several');";
-            cluster.psql(&database, &format!("{HOLD}{slow}"));
-            let place = Place::Folder(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
-            place.backup(&cluster.url(&database), &[]);
-            Stuck { cluster, place }
-        })
+        cluster.psql(&database, &format!("{HOLD}{slow}"));
+        let place = Place::Folder(TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
+        place.backup(&cluster.url(&database), &[]);
+        Stuck { cluster, place }
     }
 
     /// Starts a restore, and waits until it is in the middle.
@@ -261,4 +262,49 @@ fn a_database_that_is_not_ours_any_more_is_not_dropped() {
     stuck.cluster.psql("postgres", &format!("CREATE DATABASE {filling}"));
     running.wait().assert_failure(Kind::Postgres);
     assert_eq!(named(stuck.cluster, &copy), filling);
+}
+
+/// While it is compared too: a copy that its grants and settings are not yet given to would let in whom the source keeps out.
+#[test]
+fn a_signal_while_it_is_compared_leaves_nothing_either() {
+    let cluster = Cluster::shared(Major::Distribution);
+    let database = cluster.create_database("compared");
+    // ANALYZE computes what is in the index, row by row.
+    let slow = "CREATE FUNCTION slow(n int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.2); RETURN n; END';
+         CREATE TABLE t AS SELECT generate_series(1, 10) n; CREATE INDEX ON t (slow(n))";
+    cluster.psql(&database, slow);
+    let place = Place::folder();
+    place.backup(&cluster.url(&database), &[]);
+    for words in [&["--jobs", "1"][..], &["--jobs", "2"]] {
+        let copy = fresh("compared");
+        let running = place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).args(words).spawn();
+        let analyzes = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname LIKE '{copy}%' AND query LIKE '%ANALYZE%' AND wait_event = 'PgSleep'"
+        );
+        eventually("it is analyzed", || cluster.psql("postgres", &analyzes) == "1");
+        running.signal(Signal::TERM);
+        let run = running.wait().assert_failure(Kind::Terminated);
+        run.says("dropped the new database");
+        let left = format!("SELECT count(*) FROM pg_database WHERE datname LIKE '{copy}%'");
+        assert_eq!(cluster.psql("postgres", &left), "0");
+    }
+}
+
+/// After a crash of one session a server ends all, and starts again: what was begun does not stay for that.
+#[test]
+fn a_server_that_starts_again_is_waited_for() {
+    let stuck = Stuck::on(Box::leak(Box::new(Cluster::start(Major::Distribution))));
+    for _ in 0..2 {
+        let copy = fresh("crashed");
+        // Several workers load their parts again.
+        let running = stuck.restore(&copy, &["--jobs", "1"]);
+        let sleeps = format!(
+            "SELECT pid FROM pg_stat_activity WHERE datname LIKE '{copy}%' AND wait_event = 'PgSleep' LIMIT 1"
+        );
+        let pid: i32 = stuck.cluster.psql("postgres", &sleeps).parse().unwrap();
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
+        running.wait().assert_failure(Kind::Postgres);
+        let left = format!("SELECT count(*) FROM pg_database WHERE datname LIKE '{copy}%'");
+        assert_eq!(stuck.cluster.psql("postgres", &left), "0");
+    }
 }

@@ -246,3 +246,23 @@ fn the_words_of_a_command_are_told_to_nobody() {
     let manifest = place.get(&place.key("manifest.json"));
     assert!(!String::from_utf8(manifest).unwrap().contains("hunter22"));
 }
+
+/// A variable that is not set, in whose place the database would be backed up.
+#[test]
+fn nothing_after_two_dashes_is_no_command() {
+    let place = Place::folder();
+    backup(&place, &["--"]).fails(Kind::Usage).says("nothing follows --").says("an unset variable");
+    assert!(place.keys().is_empty());
+}
+
+/// By whatever name, stdout is written to, and what the shell has led it to is not replaced.
+#[test]
+fn the_file_behind_stdout_is_not_replaced() {
+    let place = Place::folder();
+    of_sh(&place, "echo middle").succeeds();
+    for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+        let all = "(echo first; \"$@\"; echo last) >all; cat all";
+        let fetch = place.opens(&["fetch", "latest", "--force", "-o", name]).under(["sh", "-c", all, "-"]);
+        assert_eq!(fetch.succeeds().text(), "first\nmiddle\nlast\n", "{name}");
+    }
+}

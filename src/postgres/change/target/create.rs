@@ -13,6 +13,7 @@ use crate::postgres::failure::{Constraint, Failure, Situation as S};
 use crate::postgres::server::Locale;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::psql;
+use std::time::Duration;
 
 impl Target {
     /// Makes this role the owner of the database that will be created, if there is such a role.
@@ -117,11 +118,22 @@ impl Target {
 
     /// Drops the database if this run created it, sessions and all, and the roles it made. One that
     /// somebody else has put in its place, or renamed, is left alone.
+    ///
+    /// A server that was the reason for the failure, and is being started again, is waited for.
     pub async fn drop_created(&mut self) -> Result<()> {
-        match self.drop_once().await {
-            // Of two signals that come at once, the second may meet a psql that has no group of its own yet.
-            Err(error) if is_killed(&error) => self.drop_once().await,
-            dropped => dropped,
+        let mut pauses = [2, 3, 5].map(Duration::from_secs).into_iter();
+        loop {
+            let error = match self.drop_once().await {
+                // Of two signals that come at once, the second may meet a psql that has no group of its own yet.
+                Err(error) if is_killed(&error) => return self.drop_once().await,
+                Err(error) => error,
+                dropped => return dropped,
+            };
+            let passes = self.created && error.situation().is_some_and(S::may_pass);
+            match pauses.next().filter(|_| passes) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            }
         }
     }
 
