@@ -26,7 +26,7 @@ impl Stop {
             true => None,
             false => Some(signal(SignalKind::hangup()).map_err(cannot)?),
         };
-        // A file that may not grow further is a failed write, with its own words, and no reason to die without any.
+        // Without this, a file that may not grow further would end the process without a message.
         let _ = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()));
         let (tell, told) = watch::channel(None);
         tokio::spawn(async move {

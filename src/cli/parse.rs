@@ -55,7 +55,7 @@ pub fn parse(
     });
     match parsed {
         // clap takes it for no command at all, and the database would be backed up instead.
-        Ok(_) if args.last().is_some_and(|last| last == "--") => {
+        Ok(_) if args.iter().position(|word| word == "--").is_some_and(|at| at + 1 == args.len()) => {
             let what = "nothing follows --".to_owned();
             let hint = "an unset variable looks like that; leave -- out if no command is meant";
             Parsed::Refused(Refusal { text: format!("error: {what}\n  hint: {hint}\n"), in_alarm: what })

@@ -108,16 +108,12 @@ async fn backup(store: &dyn Store, place: &Place, keys: &[String]) -> Result<Fat
 /// Once the first one is gone, whatever stops it: without its manifest it is no backup any more, and that it is kept would be
 /// wrong.
 async fn delete(store: &dyn Store, place: &Place, keys: &[String]) -> Result<Option<String>> {
-    let remain = |error: Error| {
-        error
-            .context(format_args!("of {place} there are objects left"))
-            .hint("they are no backup without their manifest; a later prune removes them")
-    };
-    match removal::delete(store, keys).await {
-        Ok(Some(kept)) if kept.deleted > 0 => Err(remain(Error::store(kept.why))),
-        Ok(kept) => Ok(kept.map(|kept| kept.why)),
-        Err(stopped) if stopped.deleted > 0 => Err(remain(explain(stopped.error))),
-        Err(stopped) => Err(explain(stopped.error)),
+    match removal::delete(store, keys).await.map_err(explain)? {
+        Some(kept) if kept.deleted > 0 => {
+            Err(Error::store(format!("some objects of {place} are left: {}", kept.why))
+                .hint("they are no backup without their manifest; a later prune removes them"))
+        }
+        kept => Ok(kept.map(|kept| kept.why)),
     }
 }
 

@@ -391,10 +391,11 @@ impl Work<'_> {
             None => Vec::new(),
         };
         let by = new.backup.place();
-        match removal::delete(store, &keys).await.map_err(|stopped| explain(stopped.error))? {
+        match removal::delete(store, &keys).await.map_err(explain)? {
             None => {
                 done.old = Old::Removed;
-                done.receipts_removed += keys.iter().filter(|key| is_receipt(key)).count();
+                done.receipts_removed +=
+                    keys.iter().filter_map(|key| receipt::id_of(Place::of_object(key)?.1)).count();
             }
             Some(kept) if kept.deleted == 0 => {
                 done.old = Old::Locked;
@@ -407,7 +408,8 @@ impl Work<'_> {
                 )));
             }
             Some(kept) => {
-                return Err(Error::store(format!("of {old} there are objects left: {}", kept.why)).hint(
+                done.old = Old::Removed;
+                return Err(Error::store(format!("some objects of {old} are left: {}", kept.why)).hint(
                     format!("{by} is stored for the new recipients; run it again to remove the rest"),
                 ));
             }
@@ -430,10 +432,6 @@ impl Work<'_> {
         };
         format!("rekeyed {old}: now {}, {stored}, {checked}", new.backup.place().id)
     }
-}
-
-fn is_receipt(key: &str) -> bool {
-    Place::of_object(key).is_some_and(|(_, object)| receipt::id_of(object).is_some())
 }
 
 fn differs(new: &Place, old: &Id) -> String {

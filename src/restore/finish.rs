@@ -55,8 +55,16 @@ fn explained(error: Error) -> Error {
     error.hint("each script is one transaction: leave out what cannot be done in one (VACUUM, CREATE INDEX CONCURRENTLY), and do it when the restore has ended; CREATE INDEX alone is allowed")
 }
 
-/// Says of the database what was said of the source's: grants, or all else.
-async fn settings(plan: &Plan, target: &Target, grants: bool) {
+/// Says of the database all that was said of the source's, for one that nobody finishes: whether nothing failed.
+pub async fn all_settings(plan: &Plan, target: &mut Target) -> bool {
+    let is_free = target.let_timescaledb_go().await.inspect_err(|error| tracing::warn!("{error}")).is_ok();
+    let (others, grants) = (settings(plan, target, false).await, settings(plan, target, true).await);
+    is_free && others && grants
+}
+
+/// Says of the database what was said of the source's, grants or all else; whether nothing failed.
+async fn settings(plan: &Plan, target: &Target, grants: bool) -> bool {
+    let mut all = true;
     for said in plan.of_database.iter().filter(|said| (said.about == About::Grants) == grants) {
         // Others have different bytes in another encoding: the database itself knows whether there is such a role.
         let is_known = |role: &str| plan.facts.has_role(role) || said.said_inside && !role.is_ascii();
@@ -70,7 +78,9 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) {
         };
         let said = format!("{} ({problem})", masked(&said.sql).trim_end_matches(';'));
         tracing::warn!("not applied to the new database: {}", target.by_its_last_name(&said));
+        all = false;
     }
+    all
 }
 
 /// Says it of the database, and takes it back if nobody could enter the database any more.

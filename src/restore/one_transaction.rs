@@ -73,8 +73,8 @@ pub(super) async fn settled(loaded: Result<()>, psql: &Psql, reports: &Reports) 
     Err(match tokio::time::timeout(PATIENCE, asking).await {
         Ok(false) => error,
         Ok(true) => error
-            .and("all the same, its transaction was committed: everything is in the database")
-            .hint("do not run it again: nothing is missing"),
+            .and("all the same, its transaction was committed, and the rows are in the database")
+            .hint("do not run it again: they would come a second time"),
         Err(_) => error
             .and("whether its transaction was committed is not known")
             .hint(format!("before it is run again, ask the server: SELECT txid_status({number});")),

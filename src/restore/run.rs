@@ -33,6 +33,9 @@ pub trait Content {
     fn advice(&self) -> Option<&'static str>;
 }
 
+/// How long the settings of a database that could not be compared may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// The flow, with everything decided but the content and the target.
 pub struct Flow<'a> {
     /// When the run began.
@@ -63,9 +66,9 @@ impl Flow<'_> {
                     && self.request.after.is_empty() =>
             {
                 // Whom the source kept out stays out, whoever gives it its name.
-                let finished =
-                    finish::finish(&self.request.after, &filled.plan, target, self.clients, self.run);
-                return Err(self.complete(first, finished.await, target));
+                let settings = tokio::time::timeout(PATIENCE, finish::all_settings(&filled.plan, target));
+                let is_settled = settings.await.unwrap_or_default();
+                return Err(self.complete(first, is_settled, target));
             }
             proof => self.or_clean_up(proof.map_err(|e| is_filled(e, target)), target).await?,
         };
@@ -212,15 +215,13 @@ impl Flow<'_> {
     }
 
     /// Nothing was found wrong with a database that could not be looked at to the end: it stays.
-    fn complete(&self, error: Error, finished: Result<()>, target: &Target) -> Error {
-        let error = match finished {
-            Ok(()) => {
-                error.hint("the restore itself is complete, but it could not be compared with the backup")
-            }
-            Err(second) => error.hint(format!(
-                "all rows are restored, but they could not be compared with the backup, and the database may lack its settings and \
-                 grants: {second}"
-            )),
+    fn complete(&self, error: Error, is_settled: bool, target: &Target) -> Error {
+        let error = match is_settled {
+            true => error.hint("the restore itself is complete, but it could not be compared with the backup"),
+            false => error.hint(
+                "all rows are restored, but they could not be compared with the backup, and the database lacks some of its \
+                 settings and grants: who may connect to it may be one of them",
+            ),
         };
         if target.called() == target.name() {
             return error;

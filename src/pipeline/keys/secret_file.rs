@@ -14,11 +14,13 @@ pub fn write_secret(path: &Path, secret: &str) -> Result<()> {
         partial.file().write_all(text.as_bytes())?;
         partial.commit(path, false)
     };
-    let unwritable = || Error::local_file(format!("{} cannot be written", path.display()));
     write().map_err(|e| match e.kind() {
         ErrorKind::AlreadyExists => Error::target_exists(format!("{} exists", path.display()))
             .hint("choose another name; old keys open old backups"),
-        ErrorKind::NotFound => unwritable().because(e).hint("make the folder first"),
-        _ => unwritable().because(e),
+        ErrorKind::NotFound => {
+            let folder = folder_of(path).display();
+            Error::local_file(format!("there is no folder {folder}")).hint("make the folder first")
+        }
+        _ => Error::local_file(format!("{} cannot be written", path.display())).because(e),
     })
 }

@@ -52,7 +52,7 @@ impl FromStr for StoreUrl {
         // They would be left out, or become something else, and another folder would be meant.
         if text.contains(|c: char| c.is_control() || c == '\\') {
             return Err(Error::usage("the store's URL has a character that no URL has")
-                .hint("write %5C for a backslash, and no line breaks or tabs"));
+                .hint("write %5C for a backslash in a folder's name, and no line breaks or tabs"));
         }
         let url = Url::parse(text)
             .map_err(|e| Error::usage("the store's URL is invalid").because(e).hint(SHAPES))?;

@@ -1,7 +1,7 @@
 //! The steps of a new backup in one store around its dump: its small objects, its signature, and the manifest last. And the
 //! way back, the manifest first.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::{Situation, Store, StoreError, Stored};
 use crate::stored::format::manifest::Manifest;
 use crate::stored::format::names::{MANIFEST, Place, SIGNATURE};
@@ -46,6 +46,21 @@ impl<'a> Publication<'a> {
         self.is_published.set(true);
         // Whatever its failure is: an answer may have been lost before it.
         self.put(MANIFEST, bytes.into()).await.map(drop)
+    }
+
+    /// Looks once more for an object, now that the manifest is there, if the key may.
+    ///
+    /// # Errors
+    /// If it is gone.
+    pub async fn confirm(&self, object: &str) -> Result<()> {
+        match self.store.head(&self.place.key(object)).await {
+            Err(error) if error.situation() == Situation::NotFound => Err(Error::store(format!(
+                "{object} of {} was removed before the manifest was written",
+                self.place
+            ))
+            .hint("a prune took it for what a killed run had left; make the backup again")),
+            _ => Ok(()),
+        }
     }
 
     /// Removes the small objects of a backup whose dump did not come to be, if the key may.

@@ -1,7 +1,6 @@
 //! Deletes the objects of a backup in the order in which a killed run leaves no half a backup: the manifest first.
 
-use crate::error::Error;
-use crate::store::{Situation, Store, StoreError};
+use crate::store::{Result, Situation, Store};
 use crate::stored::format::names::Place;
 use crate::text::shell_word;
 
@@ -14,34 +13,16 @@ pub struct Kept {
     pub why: String,
 }
 
-/// A failure while objects are deleted.
-#[derive(Debug)]
-pub struct Stopped {
-    /// How many of them were deleted before it; the first one is the manifest.
-    pub deleted: usize,
-    /// What failed.
-    pub error: StoreError,
-}
-
-impl From<StoreError> for Stopped {
-    fn from(error: StoreError) -> Self {
-        Self { deleted: 0, error }
-    }
-}
-
-impl From<Stopped> for Error {
-    fn from(stopped: Stopped) -> Self {
-        stopped.error.into()
-    }
-}
-
 /// The command that removes this backup, and none of another store.
 pub fn command(Place { name, id }: &Place, store: &str) -> String {
     format!("pgstow delete {id} --name {} --store {}", shell_word(&name.to_string()), shell_word(store))
 }
 
 /// Deletes objects in this order, unless one of them is locked.
-pub async fn delete(store: &dyn Store, keys: &[String]) -> Result<Option<Kept>, Stopped> {
+///
+/// # Errors
+/// If nothing was deleted. Once something was, a failure is returned as a lock is, with the number.
+pub async fn delete(store: &dyn Store, keys: &[String]) -> Result<Option<Kept>> {
     for key in keys {
         if let Some(lock) = store.lock(key).await? {
             return Ok(Some(Kept { deleted: 0, why: lock.to_string() }));
@@ -49,10 +30,10 @@ pub async fn delete(store: &dyn Store, keys: &[String]) -> Result<Option<Kept>, 
     }
     for (deleted, key) in keys.iter().enumerate() {
         match store.delete(key).await {
-            Err(error) if error.situation() == Situation::Locked => {
+            Err(error) if deleted > 0 || error.situation() == Situation::Locked => {
                 return Ok(Some(Kept { deleted, why: error.to_string() }));
             }
-            done => done.map_err(|error| Stopped { deleted, error })?,
+            done => done?,
         }
     }
     Ok(None)

@@ -246,24 +246,31 @@ impl<'a> BackupWriter<'a> {
             self.stores.stores().for_each(clocks::compare);
             let whole = async {
                 let packed = self.stream(source, &mut watch, &uploads).await?;
-                let mut beside = judge(watch, &packed.frames).await?;
+                let beside = judge(watch, &packed.frames).await?;
                 beside.check_size()?;
-                // Some stores say of a dump that it is from when its upload began: without what is new next to it, a prune
-                // would take it for something old, until there is a manifest.
-                let objects = self.put_beside(&mut beside, there).await?;
-                let confirmed = uploads.complete(packed.stored.bytes).await?;
-                Ok(Shipped { packed, beside, objects, confirmed })
+                Ok((packed, beside))
             };
-            run.or(whole).await
+            let (packed, mut beside) = run.or(whole).await?;
+            // Some stores say of a dump that it is from when its upload began: without what is new next to it, a prune
+            // would take it for something old, until there is a manifest.
+            let putting = self.put_beside(&mut beside, there);
+            // What is on its way at a signal is waited for, so that it can be taken back.
+            let objects = run.or_late(upload::LAST_WAIT, putting, async |_| ()).await?;
+            let confirmed = run.or(uploads.complete(packed.stored.bytes)).await?;
+            Ok(Shipped { packed, beside, objects, confirmed })
         };
         let shipped = shipped.await;
-        match &shipped {
-            Ok(_) => uploads.abort_failed().await,
-            Err(_) => uploads.abort().await,
-        }
+        let abort = async {
+            match &shipped {
+                Ok(_) => uploads.abort_failed().await,
+                Err(_) => uploads.abort().await,
+            }
+        };
         let failed =
             there.iter().enumerate().filter(|(at, _)| shipped.is_err() || self.stores.is_left_out(*at));
-        join_all(failed.map(|(_, there)| there.take_back_begun([self.inventory(), self.globals()]))).await;
+        let beside = failed.map(|(_, there)| there.take_back_begun([self.inventory(), self.globals()]));
+        // At once: each has a deadline of its own, and orchestrators wait no longer than for one of them.
+        tokio::join!(abort, join_all(beside));
         shipped
     }
 
@@ -338,7 +345,15 @@ impl<'a> BackupWriter<'a> {
             let next_to_it = objects.iter().find(|(of, _)| *of == at).map(|(_, objects)| objects.clone());
             let all = std::iter::once(dump).chain(next_to_it.unwrap_or_default()).collect();
             let manifest = self.describe(all, &beside);
-            let published = there.publish(&manifest, self.how.signing.as_ref()).await;
+            let published = async {
+                there.publish(&manifest, self.how.signing.as_ref()).await?;
+                match manifest.objects.as_slice() {
+                    // A prune may have taken it for something old, as nothing new lay next to it.
+                    [alone] => there.confirm(&alone.key).await,
+                    _ => Ok(()),
+                }
+            };
+            let published = published.await;
             if published.is_err() {
                 there.take_back([self.inventory(), self.globals(), self.dump()]).await;
             }

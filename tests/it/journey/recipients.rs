@@ -226,7 +226,7 @@ fn keys_are_never_overwritten() {
     assert!(made.text().contains("AGE-SECRET-KEY-1") && made.stderr.contains("public key: age1"), "{made}");
     pgstow(["keygen", "-o", "no/such/folder/key"])
         .fails(Kind::LocalFile)
-        .says("cannot be written")
+        .says("there is no folder no/such/folder")
         .says("make the folder first");
     assert_eq!(files_below(home.path()), ["key.txt"]);
 }

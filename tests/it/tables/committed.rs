@@ -42,7 +42,7 @@ impl Table {
 }
 
 fn is_said_to_be_there(run: Run) {
-    run.says("its transaction was committed: everything is in the database").says("do not run it again");
+    run.says("its transaction was committed, and the rows are in the database").says("do not run it again");
 }
 
 #[test]

@@ -13,7 +13,12 @@ use crate::postgres::failure::{Constraint, Failure, Situation as S};
 use crate::postgres::server::Locale;
 use crate::postgres::sql::{identifier, literal};
 use crate::postgres::tools::psql;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a server that is being started again is waited for, to drop what this run created; an attempt that has begun may
+/// take longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(500);
 
 impl Target {
     /// Makes this role the owner of the database that will be created, if there is such a role.
@@ -39,7 +44,7 @@ impl Target {
         self.closed = true;
     }
 
-    /// Lets nobody but this role connect to it; so long, it belongs to this role: whoever owns a database lets himself in.
+    /// Lets nobody but this role connect to it; until then it belongs to this role: whoever owns a database lets himself in.
     pub fn keep_closed_to_its_owner(&mut self) {
         (self.closed, self.owner_waits) = (true, true);
     }
@@ -121,7 +126,7 @@ impl Target {
     ///
     /// A server that was the reason for the failure, and is being started again, is waited for.
     pub async fn drop_created(&mut self) -> Result<()> {
-        let mut pauses = [2, 3, 5].map(Duration::from_secs).into_iter();
+        let since = Instant::now();
         loop {
             let error = match self.drop_once().await {
                 // Of two signals that come at once, the second may meet a psql that has no group of its own yet.
@@ -129,11 +134,10 @@ impl Target {
                 Err(error) => error,
                 dropped => return dropped,
             };
-            let passes = self.created && error.situation().is_some_and(S::may_pass);
-            match pauses.next().filter(|_| passes) {
-                Some(pause) => tokio::time::sleep(pause).await,
-                None => return Err(error),
+            if !self.created || !may_pass(&error) || since.elapsed() >= PATIENCE {
+                return Err(error);
             }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -151,7 +155,7 @@ impl Target {
         if let Err(error) = dropping(&self.maintenance, &order, &known, Subscriptions::All).await {
             // Somebody else may have dropped it already, and that is all that was wanted.
             let renaming = Renaming { maintenance: &self.maintenance };
-            if renaming.name_of(known.oid).await?.is_some() {
+            if may_pass(&error) || renaming.name_of(known.oid).await?.is_some() {
                 return Err(
                     self.with_made_roles(error.context(format_args!("drop the unfinished database {name}")))
                 );
@@ -160,4 +164,8 @@ impl Target {
         (self.created, self.exists, self.oid) = (false, false, None);
         self.drop_made_roles().await
     }
+}
+
+fn may_pass(error: &Error) -> bool {
+    error.situation().is_some_and(S::may_pass)
 }
