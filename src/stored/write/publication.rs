@@ -162,4 +162,20 @@ mod tests {
         other.take_back(["dump.zst.age".to_owned()]).await;
         assert_eq!(count().await, 0);
     }
+
+    #[tokio::test]
+    async fn an_object_that_was_removed_before_its_manifest_is_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = StoreUrl::File(folder.path().to_owned());
+        let store = open(&url, OpenOptions::default()).await.unwrap();
+        let manifest = example();
+        let place = Place { name: manifest.name.clone(), id: manifest.id.clone() };
+        let there = Publication::new(&*store, &place);
+        there.put("stream.zst.age", Bytes::from_static(b"x")).await.unwrap();
+        there.publish(&manifest, None).await.unwrap();
+        there.confirm("stream.zst.age").await.unwrap();
+        store.delete(&place.key("stream.zst.age")).await.unwrap();
+        let error = there.confirm("stream.zst.age").await.unwrap_err();
+        assert!(error.message().contains("was removed before the manifest was written"), "{error}");
+    }
 }
