@@ -3,7 +3,7 @@
 
 mod damaged;
 mod early;
-mod ended;
+pub(crate) mod ended;
 mod explained;
 mod forged;
 mod jobs;

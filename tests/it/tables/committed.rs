@@ -1,12 +1,12 @@
 //! `restore --into` that ends while its COMMIT is on its way: whoever takes it for undone runs it again, and has the rows
 //! twice.
 
+use crate::back::ended::children;
 use crate::harness::{Run, Running, eventually};
 use crate::scene::{Place, fresh};
 use crate::servers::postgres::{Cluster, Major};
 use pgstow::error::Kind;
-use rustix::process::Signal;
-use std::process::Command;
+use rustix::process::{Pid, Signal, kill_process};
 
 /// A table without a key, with ten rows, which are in a backup too.
 struct Table {
@@ -70,9 +70,9 @@ fn pg_restore_is_killed_during_its_commit() {
     let table = Table::new(slow);
     let during = "query LIKE 'COMMIT%' AND state = 'active'";
     let running = table.committing(during);
-    let pid = running.pid().to_string();
-    let killed = Command::new("pkill").args(["-KILL", "-P", &pid, "-x", "pg_restore"]).status().unwrap();
-    assert!(killed.success());
+    let children = children(running.pid(), "pg_restore");
+    let [child] = children[..] else { panic!("{children:?}") };
+    kill_process(Pid::from_raw(child.cast_signed()).unwrap(), Signal::KILL).unwrap();
     is_said_to_be_there(running.wait().assert_failure(Kind::Postgres));
     table.holds("20");
     // What the signal takes back, nobody needs to look for.
