@@ -37,6 +37,15 @@ def free_port():
         return s.getsockname()[1]
 
 
+def wait_for(port):
+    """Waits until something listens there; False if nothing does for a while."""
+    for _ in range(100):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
+            return True
+        time.sleep(0.1)
+    return False
+
+
 def ticks():
     """What all cores have done since they were started: all of it, and idling."""
     fields = [int(field) for field in pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
@@ -136,10 +145,7 @@ api_bind_addr = "127.0.0.1:{s3}"
         self.process = subprocess.Popen(
             [binary, "-c", config, "server", "--single-node", "--default-bucket"], stdout=self.log, stderr=self.log,
             env=os.environ | {"GARAGE_DEFAULT_ACCESS_KEY": key, "GARAGE_DEFAULT_SECRET_KEY": secret, "GARAGE_DEFAULT_BUCKET": "bench"})
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", s3), 0.2):
-                break
-            time.sleep(0.1)
+        wait_for(s3)
         time.sleep(2)
 
     def store(self, prefix, endpoint=None):
@@ -177,11 +183,7 @@ key = {folder}/key.pem
     with open(log, "w") as out:
         process = subprocess.Popen(["stunnel4", folder / "stunnel.conf"], stdout=out, stderr=out)
     try:
-        for _ in range(100):
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.2):
-                break
-            time.sleep(0.1)
-        else:
+        if not wait_for(port):
             sys.exit(f"bench: stunnel4 does not answer\n{log.read_text()}")
         yield f"https://localhost:{port}", folder / "ca.pem"
     finally:

@@ -144,14 +144,22 @@ mod tests {
     use super::*;
     use crate::store::{OpenOptions, StoreUrl, open};
     use crate::stored::format::manifest::tests::example;
+    use std::sync::Arc;
+    use tempfile::TempDir;
 
-    #[tokio::test]
-    async fn what_somebody_else_has_completed_stays() {
+    /// An empty folder as a store, and what is to be published in it.
+    async fn nothing_yet() -> (TempDir, Arc<dyn Store>, Manifest, Place) {
         let folder = tempfile::tempdir().unwrap();
         let url = StoreUrl::File(folder.path().to_owned());
         let store = open(&url, OpenOptions::default()).await.unwrap();
         let manifest = example();
         let place = Place { name: manifest.name.clone(), id: manifest.id.clone() };
+        (folder, store, manifest, place)
+    }
+
+    #[tokio::test]
+    async fn what_somebody_else_has_completed_stays() {
+        let (_folder, store, manifest, place) = nothing_yet().await;
         let (own, other) = (Publication::new(&*store, &place), Publication::new(&*store, &place));
         let count = async || store.list("").await.unwrap().len();
         own.put("dump.zst.age", Bytes::from_static(b"x")).await.unwrap();
@@ -165,11 +173,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_object_that_was_removed_before_its_manifest_is_missed() {
-        let folder = tempfile::tempdir().unwrap();
-        let url = StoreUrl::File(folder.path().to_owned());
-        let store = open(&url, OpenOptions::default()).await.unwrap();
-        let manifest = example();
-        let place = Place { name: manifest.name.clone(), id: manifest.id.clone() };
+        let (_folder, store, manifest, place) = nothing_yet().await;
         let there = Publication::new(&*store, &place);
         there.put("stream.zst.age", Bytes::from_static(b"x")).await.unwrap();
         there.publish(&manifest, None).await.unwrap();
