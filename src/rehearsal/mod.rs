@@ -25,7 +25,7 @@ use crate::proof::ProofBy;
 use crate::proof::{catalog, redump};
 use crate::restore::Narrowing;
 use crate::restore::backup::ReadyBackup;
-use crate::restore::extensions::{may_be_left_out, version_of_timescaledb};
+use crate::restore::plan::extensions::{may_be_left_out, version_of_timescaledb};
 use crate::restore::request::Profile;
 use crate::restore::run::Content;
 use crate::run::Run;

@@ -1,9 +1,9 @@
 //! A stored backup, found and checked, on its way into a database.
 
 use super::Narrowing;
-use super::extensions::{Fitted, fit};
 use super::load::{script, stream, workers};
 use super::outcome::{Filled, Outcome};
+use super::plan::extensions::{Fitted, fit};
 use super::request::{After, Fitting, Profile, RestoreRequest};
 use super::run::{Content, Flow};
 use crate::archive::Preamble;

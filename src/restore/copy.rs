@@ -5,10 +5,10 @@
 
 use super::Narrowing;
 use super::backup::jobs;
-use super::extensions::{Lacking, with_possible};
 use super::load::stream::{Arriving, BETWEEN};
-use super::narrow::{entries_gone, rows_gone, warn_of_lacking_rows};
 use super::outcome::{Filled, Outcome};
+use super::plan::extensions::{Lacking, with_possible};
+use super::plan::narrow::{entries_gone, rows_gone, warn_of_lacking_rows};
 use super::request::{After, Fitting, RestoreRequest, Roles};
 use super::run::{Content, Flow};
 use crate::archive::Contents;

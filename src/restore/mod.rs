@@ -12,26 +12,17 @@
 pub mod backup;
 pub mod command;
 pub mod copy;
-pub mod create_tables;
-pub mod extensions;
 mod finish;
 pub mod into;
-mod left_out;
-mod live_rows;
 mod load;
-mod narrow;
 pub mod neon;
-mod occupied;
-mod one_transaction;
 pub mod outcome;
-mod partial;
-mod plan;
+pub mod plan;
 mod postdata;
 mod prepare;
 pub mod request;
 pub mod run;
-mod stated;
 pub mod swap;
 
-pub use narrow::Narrowing;
 pub use outcome::{Filled, Outcome};
+pub use plan::Narrowing;

@@ -1,7 +1,7 @@
 //! Before data moves: the client that fits, the archive fitted to the server, the database created.
 
-use super::occupied::without_theirs;
 use super::plan::Plan;
+use super::plan::occupied::without_theirs;
 use super::request::RestoreRequest;
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};

@@ -4,12 +4,20 @@
 //! moves; missing roles are created then, if that was asked for. The result is the same archive with another
 //! preamble (header and table of contents), which any way of loading reads.
 
+pub mod extensions;
 mod given;
+mod left_out;
+pub mod narrow;
+pub mod occupied;
+pub mod partial;
 mod refused;
 mod roles;
+mod stated;
 mod untrusted;
 
-use super::partial::{Completed, completed};
+pub use narrow::Narrowing;
+
+use self::partial::{Completed, completed};
 use super::request::{Fitting, Profile, RestoreRequest, Roles};
 use crate::archive::{DatabaseStatement, EntryKind, Preamble, RoleUses, TocEntry};
 use crate::error::{Error, Result};

@@ -1,8 +1,8 @@
 //! What the server would refuse is left out, and said; what it lacks is named before anything is made.
 
-use super::super::left_out;
 use super::super::request::Profile;
-use super::super::stated;
+use super::left_out;
+use super::stated;
 use super::{Fit, reported, text};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};

@@ -4,8 +4,8 @@
 //! Of the backup what is there already is left out, and said; rows never. What cannot be made room for is refused before
 //! anything is created.
 
+use super::super::request::{Fitting, Profile};
 use super::left_out::{self, THERE};
-use super::request::{Fitting, Profile};
 use super::stated;
 use crate::archive::{EntryKind, Preamble, TocEntry, qualified};
 use crate::error::{Error, Result};
@@ -322,11 +322,7 @@ fn has_named(taken: &Taken, entry: &TocEntry, schema: &str, tag: &str) -> bool {
 
 /// The schemas, extensions, types, functions and relations of an archive that a database lacks, the triggers, policies and rules that are
 /// not among these parts of its tables, and all else in schemas that it lacks.
-pub(super) fn lacking(
-    front: &Preamble,
-    taken: &Taken,
-    parts: &BTreeSet<(String, String, String)>,
-) -> HashSet<i32> {
+pub fn lacking(front: &Preamble, taken: &Taken, parts: &BTreeSet<(String, String, String)>) -> HashSet<i32> {
     // A name that is not UTF-8 is not compared.
     let lacks = |part: &(String, String, String)| {
         let is_text =

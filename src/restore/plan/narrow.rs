@@ -42,7 +42,7 @@ impl Narrowing {
     }
 
     /// What else can be done if the database that would be created is there.
-    pub(super) fn if_it_is_there(&self) -> Option<&'static str> {
+    pub fn if_it_is_there(&self) -> Option<&'static str> {
         if self.schema_only {
             None
         } else if !self.tables.is_empty() {
@@ -171,7 +171,7 @@ fn scheduler(name: &str) -> Option<Extension> {
 }
 
 /// Says which of these rows go with extensions: a phrase for each table that has some.
-pub(super) fn rows_gone(held: &Inventory, extensions: &[Extension], gone: &HashSet<i32>) -> Vec<String> {
+pub fn rows_gone(held: &Inventory, extensions: &[Extension], gone: &HashSet<i32>) -> Vec<String> {
     let is_gone = |block: &&Block| {
         block.kind == BlockKind::Table && block.rows != Some(0) && gone.contains(&block.dump_id)
     };
@@ -191,14 +191,14 @@ pub(super) fn rows_gone(held: &Inventory, extensions: &[Extension], gone: &HashS
 }
 
 /// The entries of one archive that another, made of it, does not have.
-pub(super) fn entries_gone(whole: &Preamble, kept: &Preamble) -> HashSet<i32> {
+pub fn entries_gone(whole: &Preamble, kept: &Preamble) -> HashSet<i32> {
     let ids = |front: &Preamble| front.toc.entries().iter().map(TocEntry::dump_id).collect::<HashSet<i32>>();
     &ids(whole) - &ids(kept)
 }
 
 /// Names the generated columns that may get other values, since rows that they are computed from are left out: nothing
 /// compares these values.
-pub(super) fn warn_of_lacking_rows(whole: &Preamble, chosen: &Preamble, kept: &Preamble) {
+pub fn warn_of_lacking_rows(whole: &Preamble, chosen: &Preamble, kept: &Preamble) {
     let ids = |front: &Preamble| front.toc.with_data().map(TocEntry::dump_id).collect::<HashSet<i32>>();
     let (chosen, kept) = (ids(chosen), ids(kept));
     for (rows, reads) in whole.toc.computed_rows(&kept) {

@@ -1,7 +1,7 @@
 //! Into a database in use, in one transaction; and what became of that, if the answer to its COMMIT never came: whoever
 //! takes it for undone runs it again, and has the rows twice.
 
-use super::load::stream::{AT_ONCE, BETWEEN};
+use super::super::load::stream::{AT_ONCE, BETWEEN};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Client;
 use crate::postgres::restore::{Atomicity, restore as pg_restore};

@@ -4,12 +4,12 @@
 //! tables that refer to them. What the database has stays as it is. Unlike rows alone, definitions are the backup's own
 //! statements, and run with the rights of the role that restores.
 
-use super::into::{Appended, IntoOptions, held};
-use super::load::stream::in_order_of_need;
-use super::occupied::lacking;
+use super::super::load::stream::in_order_of_need;
+use super::super::plan::occupied::lacking;
+use super::super::plan::partial::{Completed, completed};
+use super::super::prepare::{as_meant, client_for, waiting_at_most};
+use super::append::{Appended, IntoOptions, held};
 use super::one_transaction::{load, reporting, settled};
-use super::partial::{Completed, completed};
-use super::prepare::{as_meant, client_for, waiting_at_most};
 use crate::archive::{EntryKind, Preamble, TocEntry};
 use crate::error::{Error, Result};
 use crate::postgres::clients::Clients;

@@ -1,8 +1,7 @@
 //! Extensions that the target cannot have, or not in the version that it would create.
 
-use super::Narrowing;
-use super::narrow::{SCHEDULER, entries_gone, rows_gone};
-use super::request::Profile;
+use super::super::request::Profile;
+use super::narrow::{Narrowing, SCHEDULER, entries_gone, rows_gone};
 use crate::archive::{EntryKind, Preamble, TIMESCALEDB};
 use crate::error::{Error, Result};
 use crate::postgres::managed::only_a_service_has;

@@ -2,9 +2,9 @@
 //!
 //! Nothing of the backup runs but its rows: every statement is made here.
 
+use super::super::prepare::{as_meant, by_need, client_for, waiting_at_most};
 use super::live_rows::{self, LiveTable};
 use super::one_transaction::{load, reported, reporting, settled};
-use super::prepare::{as_meant, by_need, client_for, waiting_at_most};
 use crate::archive::{EntryKind, Pattern, Preamble, TableName, TocEntry, qualified};
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Clients, Search};

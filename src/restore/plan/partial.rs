@@ -7,17 +7,18 @@ use crate::stored::format::extension::Extension;
 use std::collections::{BTreeSet, HashSet};
 
 /// An archive that was completed.
-pub(super) struct Completed {
-    pub(super) front: Preamble,
+pub struct Completed {
+    /// Its header and table of contents.
+    pub front: Preamble,
     /// What is left out, and why.
-    pub(super) left_out: Vec<String>,
+    pub left_out: Vec<String>,
     /// The entries that are left out.
-    pub(super) gone: HashSet<i32>,
+    pub gone: HashSet<i32>,
 }
 
 /// The archive with the schemas that it lacks, and without what ties something to what it lacks: foreign keys, triggers, and
 /// what makes partitions parts of something. `extensions` are those of the source; `has_schema` and `existing` say what the target has.
-pub(super) async fn completed(
+pub async fn completed(
     front: &Preamble,
     extensions: &[Extension],
     has_schema: impl Fn(&str) -> bool,
