@@ -15,7 +15,7 @@ use crate::archive::{Preamble, Reader, TocEntry, number};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::{
-    Changes, ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, Types, waits_too_long,
+    Changes, ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, Unlocked, waits_too_long,
 };
 use crate::sql::EntryKind;
 use std::collections::HashMap;
@@ -77,7 +77,8 @@ impl<'a> Dumping<'a> {
 
     /// Starts `pg_dump`, again if what it wrote definitions of was changed or dropped meanwhile.
     ///
-    /// If its snapshot is to be `shared`, `meanwhile` is done while definitions are read, with that snapshot.
+    /// If its snapshot is to be `shared`, `meanwhile` is done while definitions are read, with that snapshot; it may take
+    /// locks on tables. It is left out if `pg_dump` then waits for one.
     ///
     /// # Errors
     /// `pg_dump`'s own; `Kind::Postgres` if definitions were disturbed every time, or if `pg_dump` waited for a lock
@@ -96,12 +97,21 @@ impl<'a> Dumping<'a> {
             );
         }
         let mut locked = Vec::new();
+        // What is done meanwhile takes locks too. Whoever waits for one of them keeps pg_dump away from the table, and both
+        // wait for us: nobody would ever get on.
+        let mut ahead = shared;
         for attempt in 1.. {
             let first: Vec<String> = std::mem::take(&mut locked);
-            let options = &if first.is_empty() { self.options.clone() } else { impatient(self.options) };
+            let is_impatient = ahead || !first.is_empty();
+            let options = &if is_impatient { impatient(self.options) } else { self.options.clone() };
             let sharing = ((shared && unshared.is_none()) || !first.is_empty()).then_some(&first[..]);
-            let why = match Begun::begin(Dumping { options, ..self }, sharing, &meanwhile).await {
+            let meanwhile = ahead.then_some(&meanwhile);
+            let why = match Begun::begin(Dumping { options, ..self }, sharing, meanwhile).await {
                 Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
+                Err(error) if ahead && waited_for_lock(&error) => {
+                    ahead = false;
+                    error.to_string()
+                }
                 // Without these locks, and perhaps without a snapshot of ours, it may do.
                 Err(error) if !first.is_empty() => error.to_string(),
                 // Psql has ended, and its session perhaps not yet.
@@ -154,6 +164,11 @@ pub fn impatient(options: &DumpOptions) -> DumpOptions {
     let longest = Some(options.lock_wait_timeout).filter(|limit| !limit.is_zero());
     let lock_wait_timeout = longest.unwrap_or(LOCKED_WAIT).min(LOCKED_WAIT);
     DumpOptions { lock_wait_timeout, ..options.clone() }
+}
+
+/// Whether `pg_dump` did not get a lock in the time that it had.
+fn waited_for_lock(error: &Error) -> bool {
+    matches!(error.situation(), Some(Situation::LockTimeout | Situation::StatementTimeout))
 }
 
 /// Why no snapshot is shared from now on, if the attempt to share one failed and the next may go without.
@@ -223,8 +238,8 @@ pub struct Begun {
     snapshot: Option<Arc<Snapshot>>,
     /// Why they cannot, if that is known.
     unshared: Option<&'static str>,
-    /// The types at its snapshot, or before.
-    pub types: Types,
+    /// What no lock keeps, at its snapshot or before.
+    pub unlocked: Unlocked,
 }
 
 impl Begun {
@@ -233,7 +248,7 @@ impl Begun {
     async fn begin<T>(
         dumping: Dumping<'_>,
         sharing: Option<&[String]>,
-        meanwhile: &impl AsyncFn(&Snapshot) -> T,
+        meanwhile: Option<&impl AsyncFn(&Snapshot) -> T>,
     ) -> Result<(Self, Option<T>, Option<Disturbance>)> {
         let psql = dumping.psql;
         let (snapshot, before) = match sharing {
@@ -245,9 +260,9 @@ impl Begun {
             None if dumping.is_alone() => (None, None),
             None => (None, Some(Moment::now(psql).await?)),
         };
-        let types = match &before {
-            Some(before) => before.types.clone(),
-            None => Types::now(psql).await?,
+        let unlocked = match &before {
+            Some(before) => before.unlocked.clone(),
+            None => Unlocked::now(psql).await?,
         };
         let options = DumpOptions {
             snapshot: snapshot.as_ref().map(|snapshot| snapshot.id.clone()),
@@ -267,13 +282,13 @@ impl Begun {
             }
         };
         let doing = async {
-            match &snapshot {
-                Some(snapshot) => Ok(Some(meanwhile(snapshot).await)),
+            match snapshot.as_ref().zip(meanwhile) {
+                Some((snapshot, meanwhile)) => Ok(Some(meanwhile(snapshot).await)),
                 None => Ok(None),
             }
         };
         let ((pg_dump, head, preamble, disturbance), done) = tokio::try_join!(reading, doing)?;
-        let begun = Self { pg_dump, head, preamble, snapshot, unshared: None, types };
+        let begun = Self { pg_dump, head, preamble, snapshot, unshared: None, unlocked };
         Ok((begun, done, disturbance))
     }
 

@@ -5,7 +5,7 @@
 use crate::consistent::Dumping;
 use crate::error::{Error, Result};
 use crate::parallel::{self, Dump, Sessions};
-use crate::postgres::{Psql, Server, Types};
+use crate::postgres::{Psql, Server, Unlocked};
 use crate::run::Run;
 
 /// How often reading is begun.
@@ -13,8 +13,8 @@ const ATTEMPTS: u32 = 3;
 
 /// A database that is being read.
 pub struct Reading {
-    /// Its types before that.
-    types: Types,
+    /// What no lock keeps, as it was before that.
+    unlocked: Unlocked,
 }
 
 impl Reading {
@@ -29,26 +29,26 @@ impl Reading {
         run: &Run,
     ) -> Result<(Self, Dump)> {
         for attempt in 1.. {
-            let (dump, types) = parallel::start(dumping, server, sessions, run).await?;
+            let (dump, unlocked) = parallel::start(dumping, server, sessions, run).await?;
             // Those who read may need all the sessions that there are.
             if dumping.left.is_some() || attempt == ATTEMPTS {
-                return Ok((Self { types }, dump));
+                return Ok((Self { unlocked }, dump));
             }
-            match types.changed_since(dumping.psql, None).await {
+            match unlocked.changed_type(dumping.psql).await {
                 Ok(Some(what)) => {
                     tracing::info!("pg_dump begins again: {what} while definitions were read");
                 }
-                _ => return Ok((Self { types }, dump)),
+                _ => return Ok((Self { unlocked }, dump)),
             }
         }
         Err(Error::unexpected("pg_dump was begun too often"))
     }
 
-    /// Asks whether the rows of these tables, which were read, fit their definitions.
+    /// Asks whether the rows of these tables, which were read, are theirs and fit their definitions.
     ///
     /// # Errors
-    /// Those of [`Types::fit`].
+    /// Those of [`Unlocked::fit`].
     pub async fn check(&self, psql: &Psql, tables: &[u32]) -> Result<()> {
-        self.types.fit(psql, tables).await
+        self.unlocked.fit(psql, tables).await
     }
 }

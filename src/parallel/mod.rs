@@ -16,7 +16,7 @@ mod ranges;
 
 use crate::consistent::{self, Begun, Dumping};
 use crate::error::{Error, Result};
-use crate::postgres::{DumpOptions, Heap, Server, Snapshot, Types};
+use crate::postgres::{DumpOptions, Heap, Server, Snapshot, Unlocked};
 use crate::run::Run;
 use crate::units::count;
 use futures_util::future::try_join_all;
@@ -77,7 +77,7 @@ impl Sessions {
     }
 }
 
-/// Starts a dump of a database on this server; also returns what its types were before that.
+/// Starts a dump of a database on this server; also returns what no lock keeps as it was before that.
 ///
 /// # Errors
 /// Those of [`Dumping::begin`]. If several sessions are not possible, one is taken, and a sentence says why.
@@ -86,11 +86,11 @@ pub async fn start(
     server: &Server,
     sessions: Sessions,
     run: &Run,
-) -> Result<(Dump, Types)> {
+) -> Result<(Dump, Unlocked)> {
     if !may_be_several(dumping, server, sessions, run) {
         let (begun, _) = dumping.begin(false, async |_| ()).await?;
-        let types = begun.types.clone();
-        return Ok((Box::new(begun.stream()), types));
+        let unlocked = begun.unlocked.clone();
+        return Ok((Box::new(begun.stream()), unlocked));
     }
     let large = OnceCell::new();
     let largest = || async { large.get_or_init(|| largest(dumping, sessions)).await };
@@ -101,7 +101,7 @@ pub async fn start(
         Ok(())
     };
     let ((begun, ahead), ()) = tokio::try_join!(dumping.begin(true, ahead), asking)?;
-    let types = begun.types.clone();
+    let unlocked = begun.unlocked.clone();
     let merge = several(dumping, &begun, ahead.flatten(), sessions, run).await.unwrap_or_else(|error| {
         match consistent::unshared_because(&error) {
             Some(why) => sessions.one_reads(run, why),
@@ -112,10 +112,10 @@ pub async fn start(
         }
         None
     });
-    let Some(merge) = merge else { return Ok((Box::new(begun.stream()), types)) };
+    let Some(merge) = merge else { return Ok((Box::new(begun.stream()), unlocked)) };
     // The others hold the locks now.
     begun.stop().await;
-    Ok((Box::new(merge.stream()), types))
+    Ok((Box::new(merge.stream()), unlocked))
 }
 
 /// Whether several sessions may read; says why not.

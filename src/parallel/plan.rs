@@ -112,19 +112,20 @@ impl Table {
         self.heap.pages.div_ceil(self.step)
     }
 
-    /// The statement that reads one of them, numbered from 0 in the order of its pages.
-    pub fn range(&self, number: u64) -> Vec<u8> {
+    /// The table's oid, and the statement that reads one of them, numbered from 0 in the order of its pages.
+    pub fn range(&self, number: u64) -> (u32, Vec<u8>) {
         let (from, to) = (number * self.step, (number + 1) * self.step);
         // What was added after it was asked how large the table is belongs to the last range.
         let end = if to < self.heap.pages { format!(" AND ctid < '({to},0)'") } else { String::new() };
-        [
+        let copy = [
             b"COPY (SELECT ",
             &self.columns[..],
             b" FROM ONLY ",
             &self.called(),
             format!(" WHERE ctid >= '({from},0)'{end}) TO STDOUT").as_bytes(),
         ]
-        .concat()
+        .concat();
+        (self.heap.oid, copy)
     }
 
     /// Its name as SQL.
@@ -217,7 +218,7 @@ mod tests {
     #[test]
     fn every_page_is_in_one_range_and_the_last_has_no_end() {
         let table = table(10, 10 << 13, 4 << 13);
-        let text = |number| String::from_utf8(table.range(number)).unwrap();
+        let text = |number| String::from_utf8(table.range(number).1).unwrap();
         let text: Vec<String> = (0..table.ranges()).map(text).collect();
         let from = "COPY (SELECT id, \"x y\" FROM ONLY \"a b\".\"t\"\"u\" WHERE ctid >= ";
         assert_eq!(

@@ -55,6 +55,8 @@ impl Opener {
 
 /// A range to be read, and where its rows go.
 struct Order {
+    /// The table's oid.
+    table: u32,
     copy: Vec<u8>,
     rows: mpsc::Sender<Result<Rows>>,
 }
@@ -64,7 +66,7 @@ type Source = mpsc::Receiver<Result<Rows>>;
 
 /// The ranges that nobody has taken. Each is made when it is: a large database has more of them than fit into memory.
 struct Queue {
-    statements: Box<dyn Iterator<Item = Vec<u8>> + Send>,
+    statements: Box<dyn Iterator<Item = (u32, Vec<u8>)> + Send>,
     /// In the order of the statements.
     begun: mpsc::UnboundedSender<Source>,
 }
@@ -72,11 +74,11 @@ struct Queue {
 impl Queue {
     /// Takes the first.
     fn take(&mut self) -> Option<Order> {
-        let copy = self.statements.next()?;
+        let (table, copy) = self.statements.next()?;
         let (rows, source) = mpsc::channel(AHEAD);
         // Who does not wait for it is gone, and ends the sessions.
         let _ = self.begun.send(source);
-        Some(Order { copy, rows })
+        Some(Order { table, copy, rows })
     }
 }
 
@@ -90,11 +92,11 @@ pub struct Ranges {
 }
 
 impl Ranges {
-    /// Has these sessions run the statements.
+    /// Has these sessions run the statements, each with the oid of the table that it reads.
     pub fn start(
         opener: Opener,
         readers: Vec<RowsReader>,
-        statements: impl Iterator<Item = Vec<u8>> + Send + 'static,
+        statements: impl Iterator<Item = (u32, Vec<u8>)> + Send + 'static,
     ) -> Self {
         let (send, begun) = mpsc::unbounded_channel();
         let queue = Arc::new(Mutex::new(Queue { statements: Box::new(statements), begun: send }));
@@ -183,7 +185,7 @@ impl Order {
             None => opener.open().await?,
         };
         let mut repeated = Repeated { before: *sent, again: digest() };
-        one.copy(&self.copy).await?;
+        one.copy(self.table, &self.copy).await?;
         while let Some(rows) = one.next().await? {
             let rows = repeated.leave_out(rows)?;
             sent.update(&rows);
@@ -266,14 +268,13 @@ mod tests {
     /// range, and how often it was asked.
     async fn range(does: &str) -> (Result<Vec<u8>>, usize) {
         let folder = tempfile::tempdir().unwrap();
-        let moment =
-            r#"{"since": 7, "known": [], "files": {"1": 2}, "types": {"values": {}, "composites": {}}}"#;
+        let moment = r#"{"since": 7, "known": [], "files": {"1": 2}, "unlocked": {"schemas": {}, "values": {}, "composites": {}}}"#;
         let script = format!(
             r#"#!/bin/sh
 cd {}
 while read -r line; do
   case "$line" in
-    *pg_export_snapshot*) echo '{{"id": "s", "instance": "i", "moment": {moment}}}' ;;
+    *pg_export_snapshot*) echo '{{"is_wrong": false, "id": "s", "instance": "i", "moment": {moment}}}' ;;
     *'COPY (SELECT n '*) echo >> asked; {does} ;;
     *'COPY (SELECT '*) printf 'i\t0\nCOPY 1\n\\.\n' ;;
   esac
@@ -292,8 +293,8 @@ done
         let snapshot = Arc::new(Snapshot::take(&psql, &[]).await.unwrap());
         let opener = Opener { psql, snapshot, encoding: "UTF8".to_owned(), tables: Vec::new() };
         let reader = opener.open().await.unwrap();
-        let mut ranges =
-            Ranges::start(opener, vec![reader], [b"COPY (SELECT n FROM t) TO STDOUT".to_vec()].into_iter());
+        let statements = [(1, b"COPY (SELECT n FROM t) TO STDOUT".to_vec())];
+        let mut ranges = Ranges::start(opener, vec![reader], statements.into_iter());
         let (mut receiver, mut came) = (ranges.next().await.unwrap(), Vec::new());
         let came = loop {
             match receiver.recv().await.unwrap() {

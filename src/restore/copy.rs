@@ -155,7 +155,7 @@ impl Content for PassingDump<'_> {
         let left = sessions_left(&psql).await?;
         let extensions: Vec<Extension> = extensions(&psql).await?;
         let dumping = Dumping { client, psql: &psql, options: &options.dump, left };
-        let (dump, types) = parallel::start(dumping, server, options.sessions, run).await?;
+        let (dump, unlocked) = parallel::start(dumping, server, options.sessions, run).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let loaded = async {
             let mut arriving = Arriving::begin(far).await?;
@@ -170,7 +170,7 @@ impl Content for PassingDump<'_> {
             Ok((front, gone, plan))
         };
         let (contents, (front, gone, mut plan)) = tokio::try_join!(hand_on(dump, near, &progress), loaded)?;
-        types.fit(&psql, &contents.toc.tables_with_rows()).await?;
+        unlocked.fit(&psql, &contents.toc.tables_with_rows()).await?;
         let whole = Inventory::new(contents, &[]);
         // Only now are they counted.
         plan.left_out.extend(rows_gone(&whole, &extensions, &gone));

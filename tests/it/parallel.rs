@@ -1,5 +1,6 @@
 //! Several sessions that read one database: the archive is like `pg_dump`'s own, and no row is there twice or not at all.
 
+mod locks;
 mod lost;
 mod moving;
 mod places;

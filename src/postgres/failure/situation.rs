@@ -372,7 +372,6 @@ const TABLE: &[(&[&str], Situation)] = &[
     // Dumping.
     (&["row-level security policy"], S::RowSecurity),
     (&["pg_export_snapshot"], S::SnapshotRefused),
-    (&["a snapshot of this standby cannot be shared"], S::SnapshotBroken),
     (&["invalid snapshot identifier"], S::SnapshotRefused),
     (&["snapshot \"", "does not exist"], S::SnapshotRefused),
     (&["could not import the requested snapshot"], S::SnapshotRefused),

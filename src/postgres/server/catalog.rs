@@ -9,12 +9,12 @@ use std::fmt::{self, Display};
 
 use serde::Deserialize;
 
-use super::types::Types;
+use super::unlocked::Unlocked;
 use crate::error::Result;
 use crate::postgres::sql::list;
 use crate::postgres::tools::Psql;
 
-/// A moment in the life of a database: what the catalogue held, which files had the rows, and what the types were.
+/// A moment in the life of a database: what the catalogue held, which files had the rows, and what no lock keeps.
 ///
 /// The server cannot be asked later what it held: it knows the transactions that ran, but not their parts
 /// (`SAVEPOINT`, `EXCEPTION`), which write under numbers of their own; and a standby knows neither.
@@ -26,8 +26,8 @@ pub struct Moment {
     known: Vec<u32>,
     /// The file of each relation that has another than its first, which has its own number, by their numbers.
     files: BTreeMap<u32, u32>,
-    /// What the types were.
-    pub types: Types,
+    /// Names and types.
+    pub unlocked: Unlocked,
 }
 
 /// What is no longer as it was.
@@ -218,10 +218,10 @@ impl Display for MomentSql {
                  FROM ({}) AS written (catalog, oid, xid, is_named) WHERE {}), \
                'files', (SELECT coalesce(json_object_agg(oid, relfilenode::bigint), '{{}}') FROM pg_class \
                  WHERE relkind IN ('r', 'i', 'S', 'm') AND relfilenode NOT IN (0, oid) AND relpersistence <> 't'), \
-               'types', {})",
+               'unlocked', {})",
             written(),
             is_recent("xid", since),
-            Types::SQL
+            Unlocked::SQL
         )
     }
 }

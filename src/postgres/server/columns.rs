@@ -140,10 +140,13 @@ fn question(encoding: &str, wanted: &[WantedTable]) -> String {
            'referred_by', coalesce(referring.tables, '[]'),
            'refers_to', coalesce(referred.keys, '[]'),
            'sequences', (SELECT coalesce(json_agg(format(
-                           'SELECT setval(%L, max(%I)) FROM %I.%I HAVING max(%I) > (SELECT last_value FROM %I.%I);',
-                           format('%I.%I', q.nspname, s.relname), a.attname, n.nspname, r.relname,
-                           a.attname, q.nspname, s.relname) ORDER BY a.attnum), '[]')
+                           'SELECT setval(%L, %s(%I)) FROM %I.%I HAVING %s(%I) %s (SELECT last_value FROM %I.%I);',
+                           format('%I.%I', q.nspname, s.relname), last.of, a.attname, n.nspname, r.relname,
+                           last.of, a.attname, last.beyond, q.nspname, s.relname) ORDER BY a.attnum), '[]')
                          FROM pg_depend d JOIN pg_class s ON s.oid = d.objid AND s.relkind = 'S'
+                         JOIN pg_sequence way ON way.seqrelid = s.oid
+                         CROSS JOIN LATERAL (SELECT CASE WHEN way.seqincrement > 0 THEN 'max' ELSE 'min' END AS of,
+                                                    CASE WHEN way.seqincrement > 0 THEN '>=' ELSE '<=' END AS beyond) last
                          JOIN pg_namespace q ON q.oid = s.relnamespace
                          JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
                          WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass

@@ -19,7 +19,7 @@ pub mod patterns;
 mod pooled;
 mod presets;
 mod rights;
-mod types;
+mod unlocked;
 mod unreadable;
 
 use serde::Deserialize;
@@ -45,7 +45,7 @@ pub use locale::Locale;
 pub use pooled::{Backend, moved, refuse_shared_backends};
 pub use presets::Presets;
 pub use rights::{Unreachable, first_names};
-pub use types::Types;
+pub use unlocked::Unlocked;
 pub use unreadable::Unreadable;
 
 /// A server and the database connected to.

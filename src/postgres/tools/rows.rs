@@ -51,6 +51,8 @@ pub struct RowsReader {
     buffer: BytesMut,
     /// Rows of the range that were returned.
     returned: u64,
+    /// The table that was read last.
+    table: Option<u32>,
 }
 
 impl RowsReader {
@@ -73,7 +75,7 @@ impl RowsReader {
         let mut running = psql.program(&preamble).await?.start(Stdio::piped(), Stdio::piped())?;
         let (orders, answers) = (running.stdin()?, running.stdout()?);
         let buffer = BytesMut::with_capacity(ROWS);
-        let mut reader = Self { orders, answers, running, buffer, returned: 0 };
+        let mut reader = Self { orders, answers, running, buffer, returned: 0, table: None };
         for (_, table) in tables {
             check_sql(table)?;
         }
@@ -86,6 +88,7 @@ impl RowsReader {
         };
         let all =
             begin.into_iter().chain(join).chain(set).map(String::into_bytes).chain(tables.iter().map(lock));
+        let all = all.chain([b"SAVEPOINT table_read".to_vec()]);
         // All in one message: each costs a round trip.
         setup.extend(all.collect::<Vec<_>>().join(&b"\\;\n"[..]));
         setup.extend(b";\n\\set QUIET off\n");
@@ -94,24 +97,31 @@ impl RowsReader {
         Ok(reader)
     }
 
-    /// Makes sure that it is the snapshot's server, and that the rows of the snapshot are still there.
+    /// Makes sure that it is the snapshot's server, that the rows of the snapshot are still there, and that they are those
+    /// of the tables that now have these names.
     ///
     /// If all sessions that had locks were ended at once, somebody who waited for that may have emptied a table, or
-    /// written its rows into another order of pages, before these locks were taken: the snapshot shows nothing of it.
+    /// written its rows into another order of pages, before these locks were taken: the snapshot shows nothing of it. And a
+    /// schema may have got another name, which no lock on a table keeps.
     async fn check(&mut self, snapshot: &Snapshot, tables: &[(u32, Vec<u8>)]) -> Result<()> {
-        let files = |(oid, _): &(u32, Vec<u8>)| {
+        let files = |(oid, name): &(u32, Vec<u8>)| {
             let file = snapshot.moment().file(*oid);
-            format!("({oid}, {file})")
+            [format!("({oid}, {file}, ").as_bytes(), &literal_of_bytes(name)[..], b")"].concat()
         };
-        let mut files: Vec<String> = tables.iter().map(files).collect();
         // Of no table.
-        files.push("(0, NULL::pg_catalog.int8)".to_owned());
-        let moved = format!(
-            "(SELECT pg_catalog.count(*) FROM (VALUES {}) t(oid, file) \
-              WHERE pg_catalog.pg_relation_filenode(t.oid::pg_catalog.oid)::pg_catalog.int8 IS DISTINCT FROM t.file)",
-            files.join(", ")
-        );
-        self.copy(format!("COPY (SELECT {INSTANCE}, {moved}) TO STDOUT").as_bytes()).await?;
+        let none = b"(0, NULL::pg_catalog.int8, NULL::pg_catalog.text)".to_vec();
+        let files: Vec<Vec<u8>> = tables.iter().map(files).chain([none]).collect();
+        let question = [
+            b"COPY (SELECT ",
+            INSTANCE.as_bytes(),
+            b", (SELECT pg_catalog.count(*) FROM (VALUES ",
+            &files.join(&b", "[..]),
+            b") t(oid, file, name) \
+              WHERE pg_catalog.pg_relation_filenode(t.oid::pg_catalog.oid)::pg_catalog.int8 IS DISTINCT FROM t.file \
+                 OR pg_catalog.to_regclass(t.name)::pg_catalog.oid::pg_catalog.int8 IS DISTINCT FROM NULLIF(t.oid, 0))) TO STDOUT",
+        ]
+        .concat();
+        self.copy(0, &question).await?;
         let mut answer = Vec::new();
         while let Some(bytes) = self.next().await? {
             answer.extend(bytes);
@@ -123,19 +133,26 @@ impl RowsReader {
             }
             Some((_, "0")) => Ok(()),
             _ => Err(Error::postgres(
-                "a table was emptied or rewritten during the backup: somebody ended the sessions that had it locked",
+                "a table was emptied or rewritten during the backup, as somebody ended the sessions that had it locked, or its \
+                 schema was renamed",
             )
             .hint("back up when no migration runs")),
         }
     }
 
-    /// Begins a `COPY … TO STDOUT`; [`Self::next`] returns its rows. The one before must have come to its end.
+    /// Begins a `COPY … TO STDOUT` of this table, its oid; [`Self::next`] returns its rows. The one before must have come to
+    /// its end.
     ///
     /// # Errors
     /// If it holds a backslash.
-    pub async fn copy(&mut self, copy: &[u8]) -> Result<()> {
+    pub async fn copy(&mut self, table: u32, copy: &[u8]) -> Result<()> {
         self.returned = 0;
         check_sql(copy)?;
+        if self.table.replace(table).is_some_and(|before| before != table) {
+            // Whoever reads a table locks its indexes, too, and the server has room for few locks. What was locked
+            // before the savepoint stays so.
+            self.order(b"\\set QUIET on\nROLLBACK TO SAVEPOINT table_read;\n\\set QUIET off\n").await;
+        }
         self.order(&[copy, b" \\g /dev/stdout\n\\echo '\\\\.'\n"].concat()).await;
         Ok(())
     }
@@ -205,6 +222,12 @@ impl RowsReader {
         // A session that has ended says why when it is read.
         let _ = self.orders.write_all(sql).await;
     }
+}
+
+/// Text of any encoding as a literal; it has no backslash.
+fn literal_of_bytes(text: &[u8]) -> Vec<u8> {
+    let quoted = text.split(|byte| *byte == b'\'').collect::<Vec<_>>().join(&b"''"[..]);
+    [b"'", &quoted[..], b"'"].concat()
 }
 
 fn miscounted(counted: u64, came: u64) -> Error {

@@ -10,7 +10,7 @@
 /// The database's owner has decided on the search path: even operators are named with their schema, or others'
 /// would run with our rights.
 macro_rules! set {
-    ($begin:literal, $wanted:expr, $end:literal) => {
+    ($begin:literal, $wanted:expr, $end:expr) => {
         concat!(
             $begin,
             " pg_catalog.count(pg_catalog.set_config(s.name, w.value, false)) \
@@ -33,6 +33,14 @@ macro_rules! patient {
     };
 }
 
+/// Ends such a question so that it answers nothing. A block of statements would do too, but not every role may use PL/pgSQL,
+/// and not every database has it.
+macro_rules! no_row {
+    () => {
+        " HAVING pg_catalog.count(*) OPERATOR(pg_catalog.<) 0"
+    };
+}
+
 /// Text is UTF-8, a literal means what [`literal`](crate::postgres::sql) says, and names mean the system's own. Names in
 /// answers are quoted only if they must be, and numbers have all their digits.
 macro_rules! asking {
@@ -40,8 +48,8 @@ macro_rules! asking {
         set!(
             $begin,
             patient!(),
-            "; END $$; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET search_path = pg_catalog; \
-             SET quote_all_identifiers = off; SET extra_float_digits = 3"
+            concat!(no_row!(), "; SET client_encoding = 'UTF8'; SET standard_conforming_strings = on; SET search_path = pg_catalog; \
+             SET quote_all_identifiers = off; SET extra_float_digits = 3")
         )
     };
 }
@@ -49,11 +57,11 @@ macro_rules! asking {
 /// For `psql`, before all else, in one message: over a slow connection each costs as much as a question.
 ///
 /// The first timeout is ended at once: the rest needs more time than the shortest.
-pub const ASKING: &str = asking!("SET statement_timeout = 0; DO $$ BEGIN PERFORM");
+pub const ASKING: &str = asking!("SET statement_timeout = 0; SELECT");
 
 /// The same in a transaction that it begins.
 pub const ASKING_ONCE: &str =
-    asking!("BEGIN ISOLATION LEVEL READ COMMITTED; SET statement_timeout = 0; DO $$ BEGIN PERFORM");
+    asking!("BEGIN ISOLATION LEVEL READ COMMITTED; SET statement_timeout = 0; SELECT");
 
 /// Nothing at all.
 pub const BARE: &str = "";
@@ -67,7 +75,7 @@ pub const PATIENT_TRANSACTION: &str = set!("SET TRANSACTION READ WRITE; SELECT",
 /// For a session that does nothing but hold something: a transaction that stays open. It has no snapshot after this, whatever
 /// the role's own isolation, so that it keeps no dead row from being removed.
 pub const HOLDING: &str =
-    set!("BEGIN ISOLATION LEVEL READ COMMITTED; DO $$ BEGIN PERFORM", patient!(), "; END $$;");
+    set!("BEGIN ISOLATION LEVEL READ COMMITTED; SELECT", patient!(), concat!(no_row!(), ";"));
 
 /// What `pg_dump`'s text means: what it does not set itself, and what it expects not to be set.
 macro_rules! loading {

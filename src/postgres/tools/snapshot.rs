@@ -3,10 +3,11 @@
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 use super::psql::{Psql, check_sql, read};
 use super::session::Session;
+use crate::postgres::failure::Situation;
 use crate::postgres::server::Moment;
 
 /// Tells one running server from another: sessions of two servers must never be taken for one.
@@ -27,18 +28,17 @@ pub struct Snapshot {
 
 #[derive(Deserialize)]
 struct Exported {
+    is_wrong: bool,
     id: String,
     instance: String,
     moment: Moment,
 }
 
-/// Refuses a standby of before November 2026: to a session that begins to use its snapshot, transactions that were under way
-/// look as if they had ended, and what that session notes on pages stays. The parameter came with the same minors of all
-/// majors as the mend.
-const REFUSE_BROKEN: &str = "DO $$ BEGIN \
-     IF pg_is_in_recovery() AND NOT EXISTS (SELECT FROM pg_settings WHERE name = 'composite_type_mismatch') THEN \
-       RAISE 'a snapshot of this standby cannot be shared'; \
-     END IF; END $$";
+/// Whether it is a standby of before November 2026: to a session that begins to use its snapshot, transactions that were
+/// under way look as if they had ended, and what that session notes on pages stays. The parameter came with the same minors
+/// of all majors as the mend.
+const IS_WRONG: &str =
+    "pg_is_in_recovery() AND NOT EXISTS (SELECT FROM pg_settings WHERE name = 'composite_type_mismatch')";
 
 impl Snapshot {
     /// Takes it now. These tables, named as SQL, are locked before that against being
@@ -57,15 +57,18 @@ impl Snapshot {
             // Such a lock needs no snapshot, so the snapshot is taken after it.
             all.push(format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE"));
         }
-        all.push(REFUSE_BROKEN.to_owned());
         all.push(format!(
-            "SELECT json_build_object('id', pg_export_snapshot(), 'instance', {INSTANCE}, 'moment', {});",
+            "SELECT json_build_object('is_wrong', {IS_WRONG}, 'id', pg_export_snapshot(), 'instance', {INSTANCE}, 'moment', {});",
             Moment::SQL
         ));
         let mut session = Session::open(psql, "").await?;
         // All in one message: each costs a round trip.
         let question = all.join("\\;\n");
-        let Exported { id, instance, moment } = read(session.ask(&question).await?.as_bytes())?;
+        let Exported { is_wrong, id, instance, moment } = read(session.ask(&question).await?.as_bytes())?;
+        if is_wrong {
+            return Err(Error::postgres("a snapshot of this standby cannot be shared")
+                .in_situation(Situation::SnapshotBroken));
+        }
         Ok(Self { id, instance, moment, _session: Mutex::new(session) })
     }
 

@@ -2,7 +2,7 @@
 
 use super::as_script;
 use crate::harness::pgstow;
-use crate::scene::{Place, every_client, fresh};
+use crate::scene::{Place, every_client, fresh, reader_with_few};
 use crate::servers::postgres::{Cluster, Major, PASSWORD};
 
 /// Arrays in which a word and its absence look alike, and a view that could mean something else.
@@ -131,4 +131,22 @@ fn settings_for_applications_are_not_in_the_way_on_13() {
 #[test]
 fn settings_for_applications_are_not_in_the_way_on_18() {
     every_way_works(Major::V18);
+}
+
+/// A hardened server lets few roles use PL/pgSQL, and a database may be without it.
+#[test]
+fn a_database_without_procedural_languages() {
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, place) = (Cluster::shared(major), Place::folder());
+        for sql in ["REVOKE USAGE ON LANGUAGE plpgsql FROM PUBLIC", "DROP EXTENSION plpgsql"] {
+            let database = cluster.create_database("without");
+            cluster.psql(&database, &format!("CREATE TABLE t AS SELECT generate_series(1, 20000) n; {sql}"));
+            let role = reader_with_few(cluster, 10);
+            let words = ["--name", "without", "--readers", "2", "--reader-range", "64KiB"];
+            place.backup(&cluster.url_of(&role, &database), &words);
+            let copy = fresh("without");
+            place.opens(&["restore", "latest", "--to", &cluster.url(&copy)]).succeeds();
+            assert_eq!(cluster.psql(&copy, "SELECT count(*) FROM t"), "20000");
+        }
+    }
 }

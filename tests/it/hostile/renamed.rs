@@ -186,6 +186,42 @@ fn while_rows_are_read(cluster: &Cluster, database: &str, command: Pgstow, sql: 
     running.wait()
 }
 
+/// No lock on a table keeps the name of its schema, and rows are read by name.
+#[test]
+fn schemas_that_change_names_while_rows_are_read() {
+    let exchange = "BEGIN; ALTER SCHEMA z_live RENAME TO z_before; ALTER SCHEMA z_staging RENAME TO z_live;
+                    ALTER SCHEMA z_before RENAME TO z_staging; COMMIT";
+    for major in MAJORS {
+        for readers in ["1", "2"] {
+            let (cluster, place) = (Cluster::shared(major), Place::folder());
+            let database = cluster.create_database("schemas");
+            cluster.psql(
+                &database,
+                &format!(
+                    "CREATE SCHEMA z_live; CREATE TABLE z_live.t AS SELECT generate_series(1, 20000) n;
+                     CREATE SCHEMA z_staging; CREATE TABLE z_staging.t AS SELECT -n AS n FROM z_live.t; {LONG_ROWS}"
+                ),
+            );
+            let url = cluster.url(&database);
+            let words = ["backup", "--no-encryption", "--readers", readers, "--reader-range", "64KiB", &url];
+            let during = |sql: &str| while_rows_are_read(cluster, &database, place.pgstow(&words), sql);
+            let run = during(exchange).assert_failure(Kind::Postgres);
+            run.says("was renamed while rows were read: some may be those of another table");
+            assert_eq!(place.keys(), Vec::<String>::new());
+            let copy = cluster.url(&fresh("schemas"));
+            let clone = place.pgstow(&["clone", "--readers", readers, &url, &copy]);
+            let again =
+                "ALTER SCHEMA z_live RENAME TO z_before; CREATE SCHEMA z_live; CREATE TABLE z_live.t (n int)";
+            let run = while_rows_are_read(cluster, &database, clone, again).assert_failure(Kind::Postgres);
+            run.says("the schema z_before was renamed while rows were read");
+            // What else is said of a schema, or of one whose rows are not read, matters to nobody.
+            let others = "GRANT USAGE ON SCHEMA z_live TO PUBLIC; CREATE SCHEMA other; ALTER SCHEMA other RENAME TO another";
+            during(others).assert_success();
+            restores(&place, cluster, &database);
+        }
+    }
+}
+
 /// The server writes the values of an enum as they are called when a row is read, not as they were in the snapshot.
 #[test]
 fn a_value_of_an_enum_that_is_renamed_while_rows_are_read() {

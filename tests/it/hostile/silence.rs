@@ -177,6 +177,20 @@ fn a_server_that_works_is_waited_for() {
     cluster.eventually(&database, held);
     let url = url(&database).replace(&format!("//{USER}:"), &format!("//{login}:"));
     let role = format!("--pg-dump-arg=--role={reader}");
-    place.pgstow(&["backup", "--no-encryption", "--name", "waiting", &role, &url]).succeeds();
+    let backup = || place.pgstow(&["backup", "--no-encryption", "--name", "waiting", &role, &url]);
+    // Nor may anybody see it of a role that is not tracked, which is no reason to take it for dead.
+    let untracked = format!("ALTER ROLE {login} SET track_activities = off");
+    let other = {
+        cluster.psql("postgres", &untracked);
+        let other = backup().spawn();
+        cluster.eventually(
+            &database,
+            "SELECT count(*) > 0 FROM pg_locks WHERE relation = 't'::regclass AND NOT granted",
+        );
+        cluster.psql("postgres", &untracked.replace("= off", "= on"));
+        other
+    };
+    place.pgstow(&["backup", "--no-encryption", "--name", "tracked", &role, &url]).succeeds();
+    other.wait().assert_success();
     assert!(holder.wait().unwrap().success());
 }

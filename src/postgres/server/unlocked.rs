@@ -1,4 +1,8 @@
-//! Whether types were changed so that rows, while they are read, are written in another way than their definitions say.
+//! Whether something was changed that no lock on a table keeps as it is, so that other rows are read than the definitions
+//! say: names of schemas, by which tables are read, and types, by which rows are written.
+//!
+//! `ALTER SCHEMA … RENAME` waits for no lock on the tables in it. If another schema has got the name meanwhile, the rows of
+//! another table are read, and nobody fails.
 //!
 //! A row has the number of an enum's value, and the server writes the name that the value has at that moment, whatever the
 //! snapshot is. It writes a composite value with the attributes that its type has at that moment. `ALTER TYPE … RENAME
@@ -14,9 +18,11 @@ use crate::error::{Error, Result};
 use crate::postgres::sql::{list, literal};
 use crate::postgres::tools::Psql;
 
-/// The types at some moment whose values are not written from what a row has alone.
+/// The names of schemas at some moment, and the types whose values are not written from what a row has alone.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Types {
+pub struct Unlocked {
+    /// A hash of each schema's name.
+    schemas: BTreeMap<u32, i32>,
     /// The values of all enums.
     values: BTreeMap<u32, Value>,
     /// The attributes of all composite types that are no table's: numbers, which are given only once, and types.
@@ -27,9 +33,10 @@ pub struct Types {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Value(u32, i32, f32);
 
-/// The first type of each kind, as SQL, that was changed.
+/// The first of each kind, as SQL, that was changed.
 #[derive(Deserialize)]
 struct Changed {
+    schema: Option<String>,
     an_enum: Option<String>,
     composite: Option<String>,
 }
@@ -46,10 +53,11 @@ macro_rules! attributes {
     };
 }
 
-impl Types {
+impl Unlocked {
     /// SQL for those that the question sees.
     pub const SQL: &str = concat!(
-        "json_build_object('values', (SELECT coalesce(json_object_agg(oid, \
+        "json_build_object('schemas', (SELECT coalesce(json_object_agg(oid, hashtext(nspname::text)), '{}') FROM pg_namespace \
+           WHERE nspname !~ '^pg_'), 'values', (SELECT coalesce(json_object_agg(oid, \
            json_build_array(xmin::text::bigint, hashtext(enumlabel::text), enumsortorder)), '{}') FROM pg_enum), \
          'composites', (SELECT coalesce(json_object_agg(reltype, ",
         attributes!("c.oid"),
@@ -61,37 +69,69 @@ impl Types {
         psql.query(&format!("SELECT {};", Self::SQL)).await
     }
 
-    /// Asks whether the rows of these tables, which were read, are written as these types were.
+    /// Asks whether the rows of these tables, which were read, are theirs, and written as these types were.
     ///
     /// # Errors
-    /// If a type was changed. If that cannot be asked, there is only a warning: the dump itself is whole.
+    /// If a schema or a type was changed. If that cannot be asked, there is only a warning: the dump itself is whole.
     pub async fn fit(&self, psql: &Psql, tables: &[u32]) -> Result<()> {
-        match self.changed_since(psql, Some(tables)).await {
-            Ok(None) => Ok(()),
-            Ok(Some(what)) => Err(Error::postgres(format!(
+        if tables.is_empty() {
+            return Ok(());
+        }
+        let Changed { schema, an_enum, composite } = match self.changes(psql, Some(tables)).await {
+            Ok(changed) => changed,
+            Err(error) => {
+                tracing::warn!(
+                    "whether schemas or types were changed while rows were read is not known: {error}"
+                );
+                return Ok(());
+            }
+        };
+        if let Some(name) = schema {
+            return Err(Error::postgres(format!(
+                "the schema {name} was renamed while rows were read: some may be those of another table"
+            ))
+            .hint("do it again, and rename schemas (ALTER SCHEMA) when nothing reads the database"));
+        }
+        match of_type(an_enum, composite) {
+            None => Ok(()),
+            Some(what) => Err(Error::postgres(format!(
                 "{what} while rows were read: some may be written as the type is now, and its definition is the old one"
             ))
             .hint("do it again, and change types (ALTER TYPE) when nothing reads the database")),
-            Err(error) => {
-                tracing::warn!("whether types were changed while rows were read is not known: {error}");
-                Ok(())
-            }
         }
     }
 
-    /// What was changed since, of any type, or of one that rows of these tables can have.
-    ///
-    /// A value of an enum that was written anew has another name, or another place: if many are added in between, the
-    /// server numbers them all anew. One that has neither was renamed twice.
-    pub async fn changed_since(&self, psql: &Psql, tables: Option<&[u32]>) -> Result<Option<String>> {
-        let are_there = !(self.values.is_empty() && self.composites.is_empty());
-        if !are_there || tables.is_some_and(<[u32]>::is_empty) {
+    /// What was changed since of any type.
+    pub async fn changed_type(&self, psql: &Psql) -> Result<Option<String>> {
+        if self.values.is_empty() && self.composites.is_empty() {
             return Ok(None);
         }
+        let Changed { schema: _, an_enum, composite } = self.changes(psql, None).await?;
+        Ok(of_type(an_enum, composite))
+    }
+
+    /// What was changed since: of any schema and type, or of those that these tables are in, and that their rows can have.
+    ///
+    /// A value of an enum that was written anew has another name, or another place: if many are added in between, the
+    /// server numbers them all anew. One that has neither was renamed twice. Of a schema that was renamed and has its name
+    /// again nothing is known: whoever grants what was granted already leaves the same traces.
+    async fn changes(&self, psql: &Psql, tables: Option<&[u32]>) -> Result<Changed> {
+        let holds = tables.map_or_else(
+            || "true".to_owned(),
+            |tables| {
+                format!(
+                    "n.oid IN (SELECT relnamespace FROM pg_class WHERE oid = ANY ('{{{}}}'::oid[]))",
+                    list(tables)
+                )
+            },
+        );
         let used = tables.map_or_else(|| "true".to_owned(), used_by);
         let question = format!(
             concat!(
-                "SELECT json_build_object('an_enum', (SELECT min(format('%I.%I', n.nspname, t.typname)) \
+                "SELECT json_build_object('schema', (SELECT min(format('%I', n.nspname)) \
+                   FROM unnest('{{{}}}'::oid[], '{{{}}}'::int[]) AS had (schema, name) \
+                   JOIN pg_namespace n ON n.oid = schema WHERE hashtext(n.nspname::text) <> name AND {holds}), \
+                 'an_enum', (SELECT min(format('%I.%I', n.nspname, t.typname)) \
                    FROM unnest('{{{}}}'::oid[], '{{{}}}'::bigint[], '{{{}}}'::int[], '{{{}}}'::real[]) \
                      AS had (value, xid, name, place) \
                    JOIN pg_enum e ON e.oid = value JOIN pg_type t ON t.oid = e.enumtypid \
@@ -104,6 +144,8 @@ impl Types {
                 attributes!("t.typrelid"),
                 " AND {used}));"
             ),
+            list(self.schemas.keys()),
+            list(self.schemas.values()),
             list(self.values.keys()),
             list(self.values.values().map(|value| value.0)),
             list(self.values.values().map(|value| value.1)),
@@ -111,12 +153,16 @@ impl Types {
             list(self.composites.keys()),
             literal(&format!("{{{}}}", list(self.composites.values()))),
             used = used,
+            holds = holds,
         );
-        let Changed { an_enum, composite } = psql.query(&question).await?;
-        let renamed = an_enum.map(|name| format!("a value of the enum {name} was renamed"));
-        Ok(renamed
-            .or_else(|| composite.map(|name| format!("the composite type {name} got other attributes"))))
+        psql.query(&question).await
     }
+}
+
+/// What was changed of a type.
+fn of_type(an_enum: Option<String>, composite: Option<String>) -> Option<String> {
+    let renamed = an_enum.map(|name| format!("a value of the enum {name} was renamed"));
+    renamed.or_else(|| composite.map(|name| format!("the composite type {name} got other attributes")))
 }
 
 /// SQL for whether rows of these tables can have values of the type `t`: in a column, an array, a domain, a range, or a
