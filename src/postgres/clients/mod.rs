@@ -23,6 +23,8 @@ pub use search::Search;
 #[derive(Debug, Clone)]
 pub struct Clients {
     found: Vec<Client>,
+    /// Why others that are there do not run.
+    broken: Vec<Error>,
     platform: Platform,
 }
 
@@ -39,27 +41,35 @@ impl Clients {
     ///
     /// Fails with `Kind::Settings` when there is none.
     pub async fn find(search: &Search) -> Result<Self> {
-        let found = search::search(search).await;
+        let (found, broken) = search::search(search).await;
         for client in &found {
             tracing::debug!("PostgreSQL {} clients in {}", client.version, client.dir.display());
         }
-        if let (true, Some(dir)) = (found.is_empty(), &search.only) {
-            return Err(Error::settings(format!(
-                "no working pg_dump, pg_restore and psql in {}",
-                dir.display()
-            ))
-            .hint("--pg-bin names the folder that holds PostgreSQL's programs, as in /usr/lib/postgresql/17/bin"));
+        for why in &broken {
+            tracing::debug!("{why}");
         }
-        Self::new(found, Platform::here())
+        if let (true, true, Some(dir)) = (found.is_empty(), broken.is_empty(), &search.only) {
+            return Err(Error::settings(format!("no pg_dump, pg_restore and psql in {}", dir.display()))
+                .hint("--pg-bin names the folder that holds PostgreSQL's programs, as in /usr/lib/postgresql/17/bin"));
+        }
+        Self::new(found, broken, Platform::here())
     }
 
-    fn new(found: Vec<Client>, platform: Platform) -> Result<Self> {
-        if found.is_empty() {
-            let error =
-                Error::settings("PostgreSQL's client programs (pg_dump, pg_restore, psql) are not installed");
-            return Err(error.hint(platform.install(18)));
+    fn new(found: Vec<Client>, broken: Vec<Error>, platform: Platform) -> Result<Self> {
+        match (found.is_empty(), broken.first()) {
+            (true, Some(why)) => Err(why.clone()),
+            (true, None) => Err(Error::settings(
+                "PostgreSQL's client programs (pg_dump, pg_restore, psql) are not installed",
+            )
+            .hint(platform.install(18))),
+            (false, _) => Ok(Self { found, broken, platform }),
         }
-        Ok(Self { found, platform })
+    }
+
+    /// What helps where a client of this major is missing. One that is there and does not run may be it.
+    fn install(&self, error: Error, major: u32) -> Error {
+        let error = error.hint(self.platform.install(major));
+        self.broken.iter().fold(error, |error, why| error.hint(why.to_string()))
     }
 
     /// The newest: its `psql` talks to every server.
@@ -74,11 +84,11 @@ impl Clients {
     pub fn for_dump(&self, server: Version) -> Result<&Client> {
         let newer = self.found.iter().filter(|client| client.version.major >= server.major);
         let Some(client) = lowest_major(newer) else {
-            return Err(Error::settings(format!(
+            let error = Error::settings(format!(
                 "the server is PostgreSQL {server}, and the newest pg_dump here is {}; an older pg_dump cannot dump it",
                 self.newest()?.version
-            ))
-            .hint(self.platform.install(server.major)));
+            ));
+            return Err(self.install(error, server.major));
         };
         tell_if_unsafe(client.version);
         Ok(client)
@@ -154,11 +164,11 @@ impl Clients {
         let newer = self.found.iter().filter(|client| client.version.major >= dumped_by.major);
         lowest_major(newer).ok_or_else(|| {
             let newest = self.newest().map(|client| client.version).unwrap_or_default();
-            let (major, platform) = (dumped_by.major, self.platform);
-            Error::settings(format!(
+            let major = dumped_by.major;
+            let error = Error::settings(format!(
                 "reading this archive needs a pg_restore of PostgreSQL {major} or newer; the newest here is {newest}"
-            ))
-            .hint(platform.install(major))
+            ));
+            self.install(error, major)
         })
     }
 
@@ -197,17 +207,13 @@ impl Clients {
             have.dedup();
             let have: Vec<String> = have.iter().map(u32::to_string).collect();
             let until = if target_is_old { " and at most 16, as the target is older than 17" } else { "" };
-            return Err(Error::settings(format!(
+            let error = Error::settings(format!(
                 "restoring this archive needs a pg_restore of PostgreSQL {} or newer{until}; here is {}",
                 dumped_by.major,
                 have.join(", ")
-            ))
+            ));
             // Where several would do, the one that is sure to be still on offer.
-            .hint(self.platform.install(if target_is_old {
-                16
-            } else {
-                dumped_by.major.max(17)
-            })));
+            return Err(self.install(error, if target_is_old { 16 } else { dumped_by.major.max(17) }));
         };
         if target.major < source.major {
             // A default that no dump mentions.
@@ -280,7 +286,26 @@ mod tests {
             let (dir, version) = (PathBuf::from("/pg").join(text), version(text));
             Client { dir, version, environment: Environment::default() }
         };
-        Clients::new(versions.split_whitespace().map(client).collect(), Platform::Apt).unwrap()
+        let broken = vec![Error::settings("the clients in /pg/broken do not run")];
+        Clients::new(versions.split_whitespace().map(client).collect(), broken, Platform::Apt).unwrap()
+    }
+
+    #[test]
+    fn clients_that_do_not_run_are_not_called_missing() {
+        let missing = Clients::new(Vec::new(), Vec::new(), Platform::Apt).unwrap_err();
+        assert!(missing.message().contains("are not installed"), "{missing:?}");
+        let broken = Error::settings("the clients in /pg/broken do not run");
+        let error = Clients::new(Vec::new(), vec![broken], Platform::Apt).unwrap_err();
+        assert_eq!(error.message(), "the clients in /pg/broken do not run");
+
+        let have = clients("15.20");
+        for error in [
+            have.for_dump(version("17.2")).unwrap_err(),
+            have.for_reading(Some(version("17.2"))).unwrap_err(),
+            have.for_restore((1, 16), version("17.2"), version("17.2"), version("17.2")).unwrap_err(),
+        ] {
+            assert_eq!(error.hints().last().unwrap(), "the clients in /pg/broken do not run", "{error:?}");
+        }
     }
 
     #[test]

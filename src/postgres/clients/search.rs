@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 use super::client::{Client, Version, is_executable};
 use crate::postgres::process::Environment;
@@ -36,13 +36,20 @@ const PLACES: &[(&str, &str, &str)] = &[
 /// The programs that make a folder a client.
 const PROGRAMS: [&str; 3] = ["pg_dump", "pg_restore", "psql"];
 
-/// Every complete client, in the order of the search; each is asked for its version.
-pub async fn search(search: &Search) -> Vec<Client> {
-    join_all(folders(search).into_iter().map(|dir| ask(dir, search.environment.clone())))
-        .await
-        .into_iter()
-        .flatten()
-        .collect()
+/// How long a program may take to say its version.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// Every complete client, in the order of the search, each asked for its version; and why others do not run.
+pub async fn search(search: &Search) -> (Vec<Client>, Vec<Error>) {
+    let asked = folders(search).into_iter().map(|dir| ask(dir, search.environment.clone()));
+    let (mut clients, mut broken) = (Vec::new(), Vec::new());
+    for answer in join_all(asked).await {
+        match answer {
+            Ok(client) => clients.push(client),
+            Err(why) => broken.push(why),
+        }
+    }
+    (clients, broken)
 }
 
 fn folders(search: &Search) -> Vec<PathBuf> {
@@ -89,19 +96,21 @@ fn real_folder(dir: &Path) -> Option<PathBuf> {
 }
 
 /// Asks a folder's `pg_dump` for its version.
-async fn ask(dir: PathBuf, environment: Environment) -> Option<Client> {
+///
+/// # Errors
+/// `Kind::Settings` if it does not run, as where a library is missing or it was built for another processor.
+async fn ask(dir: PathBuf, environment: Environment) -> Result<Client> {
     let mut client = Client { dir, version: Version::default(), environment };
+    let broken = || Error::settings(format!("the PostgreSQL clients in {} do not run", client.dir.display()));
     let asking = client.program("pg_dump").arg("--version").run(b"");
-    let answer = match tokio::time::timeout(Duration::from_secs(10), asking).await {
-        Ok(Ok(answer)) => answer,
-        Ok(Err(failure)) => {
-            tracing::debug!("{}: {}", client.dir.display(), Error::from(failure));
-            return None;
-        }
-        Err(_) => return None,
+    let answer = match tokio::time::timeout(ANSWER, asking).await {
+        Ok(answer) => answer.map_err(|failure| broken().because(Error::from(failure)))?,
+        Err(_) => return Err(broken().because(format!("no answer within {} s", ANSWER.as_secs()))),
     };
-    client.version = version_line(&String::from_utf8_lossy(&answer))?;
-    Some(client)
+    let line = String::from_utf8_lossy(&answer);
+    client.version = version_line(&line)
+        .ok_or_else(|| broken().because(format!("pg_dump --version says {:?}", line.trim_end())))?;
+    Ok(client)
 }
 
 /// Reads `pg_dump (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)`.

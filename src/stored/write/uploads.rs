@@ -9,6 +9,7 @@ use crate::store::{Metadata, Stored};
 use crate::stored::upload::{ABORT, Sent, Uploading};
 use bytes::Bytes;
 use futures_util::future::join_all;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
@@ -98,12 +99,12 @@ impl<'a> Uploads<'a> {
     }
 
     /// Makes the object visible in every store that is left.
-    pub async fn complete(&self, bytes: u64) -> Result<Vec<(usize, Stored)>> {
+    pub async fn complete(&self, bytes: u64) -> Result<BTreeMap<usize, Stored>> {
         let complete = async |(at, upload): (usize, Arc<Uploading>)| {
             let stored = upload.complete(bytes).await;
             stored.map(|stored| (at, stored)).map_err(|error| self.to.leave_out(at, error)).ok()
         };
-        let done: Vec<_> =
+        let done: BTreeMap<_, _> =
             join_all(self.left().into_iter().map(complete)).await.into_iter().flatten().collect();
         if done.is_empty() { Err(self.to.none_left()) } else { Ok(done) }
     }

@@ -154,9 +154,9 @@ struct Shipped {
     packed: Packed,
     beside: SideObjects,
     /// What lies next to it in each store, by its position.
-    objects: Vec<(usize, Vec<Object>)>,
+    objects: BTreeMap<usize, Vec<Object>>,
     /// What the stores that have it have confirmed, by their positions.
-    confirmed: Vec<(usize, Stored)>,
+    confirmed: BTreeMap<usize, Stored>,
 }
 
 /// An object of a few bytes, as it goes into every store.
@@ -205,7 +205,7 @@ impl<'a> BackupWriter<'a> {
         // The dump is in the store; what is left takes a moment and is not interrupted, so that the exit
         // code and the store never disagree on whether there is a backup.
         let shipped = shipped?;
-        let read_back = shipped.confirmed.iter().all(|(_, stored)| stored.read_back);
+        let read_back = shipped.confirmed.values().all(|stored| stored.read_back);
         let manifest = run.step("publish", self.publish(shipped, &there)).await?;
         Ok(StoredBackup { manifest, read_back, before: None, stores: self.stores.outcomes() })
     }
@@ -279,7 +279,7 @@ impl<'a> BackupWriter<'a> {
         &self,
         beside: &mut SideObjects,
         there: &[Publication<'_>],
-    ) -> Result<Vec<(usize, Vec<Object>)>> {
+    ) -> Result<BTreeMap<usize, Vec<Object>>> {
         let mut sealed = Vec::new();
         if let Some(globals) = beside.globals.take() {
             sealed.push(self.seal(self.globals(), globals).await?);
@@ -297,7 +297,7 @@ impl<'a> BackupWriter<'a> {
             }
             Ok(objects)
         };
-        self.stores.each(put).await
+        Ok(self.stores.each(put).await?.into_iter().collect())
     }
 
     /// The way of a backup: source → watch → frames → compress → encrypt → parts → store.
@@ -337,13 +337,14 @@ impl<'a> BackupWriter<'a> {
     async fn publish(&self, shipped: Shipped, there: &[Publication<'_>]) -> Result<Manifest> {
         let Shipped { packed, beside, objects, confirmed } = shipped;
         let publish = async |at: usize, _: &OpenDestination| {
-            let there = there.get(at).ok_or_else(|| self.stores.none_left())?;
-            let dump =
-                confirmed.iter().find(|(of, _)| *of == at).and_then(|(_, stored)| stored.checksum.clone());
+            let (Some(there), Some(confirmed), Some(next_to_it)) =
+                (there.get(at), confirmed.get(&at), objects.get(&at))
+            else {
+                return Err(self.stores.none_left());
+            };
             let plain = (packed.plain_bytes, packed.plain_sha256);
-            let dump = object(self.dump(), plain, &packed.stored, dump);
-            let next_to_it = objects.iter().find(|(of, _)| *of == at).map(|(_, objects)| objects.clone());
-            let all = std::iter::once(dump).chain(next_to_it.unwrap_or_default()).collect();
+            let dump = object(self.dump(), plain, &packed.stored, confirmed.checksum.clone());
+            let all = std::iter::once(dump).chain(next_to_it.iter().cloned()).collect();
             let manifest = self.describe(all, &beside);
             let published = async {
                 there.publish(&manifest, self.how.signing.as_ref()).await?;

@@ -143,7 +143,7 @@ fn poolers_and_programs_that_do_not_fit() {
     let seen = doctor(&older, &["--pg-bin", Major::V18.bin().to_str().unwrap()]);
     seen.only("warning", &["pg_dump"]).has("pg_dump", "warning", "PostgreSQL 17 or newer only");
     let seen = doctor(&cluster.url("postgres"), &["--pg-bin", "/usr/share"]);
-    seen.fails(Kind::Settings).has("programs", "failed", "no working pg_dump");
+    seen.fails(Kind::Settings).has("programs", "failed", "no pg_dump");
     doctor(&cluster.url("nowhere"), &[]).fails(Kind::Postgres).has("connection", "failed", "does not exist");
     let seen = doctor(&cluster.url("postgres"), &["--table", "nothing_like_it", "--pg-dump-arg=--inserts"]);
     seen.fails(Kind::Usage).has("patterns", "failed", "matches nothing").has(

@@ -36,7 +36,7 @@ fn an_older_pg_dump() {
 #[test]
 fn a_folder_without_clients() {
     let run = refused(&Source::shared().url(), &["--pg-bin", "/usr/share"], Kind::Settings);
-    run.says("no working pg_dump, pg_restore and psql in /usr/share").says("hint: --pg-bin names");
+    run.says("no pg_dump, pg_restore and psql in /usr/share").says("hint: --pg-bin names");
 }
 
 #[test]
