@@ -118,8 +118,11 @@ impl Monitoring {
         if let Some(path) = options.metrics_file {
             let samples = metrics::samples(record, SystemTime::now());
             let writing = tokio::task::spawn_blocking(move || textfile::update(&path, samples));
-            if let Ok(Err(why)) = writing.await {
-                tracing::warn!("the metrics were not written: {why}");
+            // A folder on a network share may hang.
+            match tokio::time::timeout_at(until.into(), writing).await {
+                Err(_) => tracing::warn!("the metrics were not written: their folder does not answer"),
+                Ok(Ok(Err(why))) => tracing::warn!("the metrics were not written: {why}"),
+                Ok(_) => {}
             }
         }
         let Some(courier) = courier else { return };

@@ -8,7 +8,7 @@ use super::refused::explain;
 use super::request::PruneOptions;
 use crate::error::Result;
 use crate::retention::Stale;
-use crate::store::Store;
+use crate::store::{Situation, Store};
 use crate::stored::find::contents::{Folder, prefix};
 use crate::stored::format::name_pattern::NamePattern;
 use crate::stored::format::names::{Name, Place};
@@ -24,7 +24,17 @@ pub(super) async fn find(
     backups: &[PrunedBackup],
     now: SystemTime,
 ) -> Result<Vec<Leftover>> {
-    let unfinished = store.unfinished(&prefix(&options.names)).await.map_err(explain)?;
+    let unfinished = match store.unfinished(&prefix(&options.names)).await {
+        // The rules for backups do not need them, and backups would pile up.
+        Err(error) if error.situation() == Situation::Denied => {
+            tracing::warn!(
+                "whether there are unfinished uploads is not known, and they stay: {}",
+                explain(error)
+            );
+            Vec::new()
+        }
+        unfinished => unfinished.map_err(explain)?,
+    };
     // By the slower of both clocks, this one and the store's: by the other, what is being written now could look old.
     let now = store.now().map_or(now, |there| there.min(now));
     let named: BTreeSet<&Name> = backups.iter().map(|backup| &backup.place.name).collect();

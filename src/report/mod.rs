@@ -19,6 +19,7 @@ use std::cell::RefCell;
 use std::error::Error as _;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::task::JoinHandle;
@@ -51,6 +52,19 @@ pub struct Report {
 thread_local! {
     /// Keeps a thread of a run's runtime listening for that run, as long as the thread lives.
     static LISTENING: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
+}
+
+/// Whether the runner of GitHub Actions reads stderr: a pipe, and the one that the shell of the step has, too. What goes into
+/// a file, or through `tee` into one, would be kept there with the secrets.
+fn is_read_by_runner() -> bool {
+    let Ok(ours) = rustix::fs::fstat(io::stderr()) else { return false };
+    let is_pipe = rustix::fs::FileType::from_raw_mode(ours.st_mode) == rustix::fs::FileType::Fifo;
+    // Some systems do not show what another process has, nor do containers.
+    let stderr_of = |process: u32| {
+        std::fs::metadata(format!("/proc/{process}/fd/2")).ok().map(|found| (found.dev(), found.ino()))
+    };
+    let both = stderr_of(std::process::id()).zip(stderr_of(std::os::unix::process::parent_id()));
+    is_pipe && both.is_none_or(|(ours, parents)| ours == parents)
 }
 
 impl Report {
@@ -109,11 +123,7 @@ impl Report {
 
     /// Lets the runner of GitHub Actions hide these in all that it shows.
     pub fn hide(&self, secrets: impl IntoIterator<Item = String>) {
-        // The runner reads a pipe; into a file the secrets would be written.
-        let is_pipe = |status: rustix::fs::Stat| {
-            rustix::fs::FileType::from_raw_mode(status.st_mode) == rustix::fs::FileType::Fifo
-        };
-        if self.voice.step.is_some() && rustix::fs::fstat(io::stderr()).is_ok_and(is_pipe) {
+        if self.voice.step.is_some() && is_read_by_runner() {
             for secret in secrets {
                 self.command(actions::command("add-mask", None, &secret));
             }

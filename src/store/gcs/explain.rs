@@ -90,11 +90,11 @@ impl Speaker {
                      roles/serviceusage.serviceUsageConsumer on that project",
                 )
             }
-            (_, 403) if says(&["billing"]) || code.contains("AccountProblem") => {
+            (_, 403) if says(&["billing account"]) || code.contains("AccountProblem") => {
                 new(Denied, format!("billing is disabled for the project of bucket {bucket} ({named})"))
                     .hint("link a billing account to the project that owns the bucket")
             }
-            (_, 403 | 412) if says(&["retention", "object hold", "Object hold", " hold and cannot"]) => {
+            (_, 403 | 412) if says(&["retention policy", "object retention", "object hold", "Object hold", " hold and cannot"]) => {
                 new(Locked, format!("the object is locked ({named})"))
             }
             ("QuotaExceeded", _) | (_, 507) => {

@@ -100,8 +100,12 @@ impl Speaker {
     /// The failure of a request about an object that is encrypted with another key of the user's own, or with one.
     fn about_own_key(&self, status: u16, message: &str) -> Option<StoreError> {
         let said = message.to_lowercase();
-        // Amazon: "stored using a form of Server Side Encryption"; Garage: "Object is encrypted".
-        let is_meant = said.contains("encrypt") && !said.contains("kms");
+        // Amazon: "stored using a form of Server Side Encryption"; Garage: "Object is encrypted". Not the name of a role.
+        let says = |words: &str| said.contains(words);
+        let is_meant = ["server side encryption", "is encrypted", "encryption parameters", "encryption key"]
+            .into_iter()
+            .any(says)
+            && !says("kms");
         match status {
             400 | 403 if is_meant && self.keyed => Some(
                 new(Situation::Denied, "the key for SSE-C is not the one that the object was stored with")

@@ -219,8 +219,8 @@ impl Chooser<'_> {
     /// that, or refuses to go on.
     async fn look_back(&self, found: &[Found], newest: &Found) -> Result<()> {
         let (Some(history), Some(trusted)) = (self.history, self.trusted) else { return Ok(()) };
-        // If it cannot be read, or is signed by somebody else, taking it says so.
-        let Ok(newest) = catalogue::read(self.store, newest, Some(trusted)).await else { return Ok(()) };
+        // Whatever keeps it from being read: a store that hides newer ones may let it be read the second time only.
+        let newest = catalogue::read(self.store, newest, Some(trusted)).await?;
         history.look_back(self.store, found, &newest, trusted, self.caution).await
     }
 

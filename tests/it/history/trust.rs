@@ -6,6 +6,8 @@ use crate::doctor::Seen;
 use crate::harness::{Pgstow, pgstow};
 use crate::keep::scene::{HOUR, put, put_changed, there};
 use crate::scene::{Keys, Place, signing_keys};
+use crate::servers::fault::{Fault, FaultProxy, Operation, Rule};
+use crate::servers::garage::Garage;
 use pgstow::error::Kind;
 use pgstow::stored::format::manifest::Manifest;
 use tempfile::TempDir;
@@ -87,6 +89,23 @@ fn what_was_replayed_is_refused() {
         scene.remove(&new);
         scene.refuses(&format!("{old} of app is the newest backup, but {new} was in the store at"));
         scene.reads(&["verify", &old]).succeeds();
+    }
+}
+
+/// A store that hides newer ones may refuse, or damage, what it is asked for the first time.
+#[test]
+fn what_was_replayed_is_refused_whatever_cannot_be_read() {
+    let bucket = Garage::shared().place("history-first-read");
+    let proxy = FaultProxy::start(&bucket.endpoint);
+    let scene = Scene::of(Place::S3(bucket.through(&proxy.endpoint())));
+    let (_, new) = (scene.back_up(), scene.back_up());
+    scene.reads(&["verify", "latest"]).succeeds().says(&format!("verified {new}"));
+    scene.remove(&new);
+    for fault in [Fault::Answer(403, "AccessDenied"), Fault::Flip(40)] {
+        proxy.inject(Rule::new(Operation::Get, fault).key_end("manifest.json").times(1));
+        let run = scene.reads(&["fetch", "latest", "-o", "-"]).run();
+        assert!(!run.status.success() && run.stdout.is_empty() && !proxy.struck().is_empty(), "{run}");
+        proxy.heal();
     }
 }
 

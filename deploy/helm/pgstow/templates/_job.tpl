@@ -23,6 +23,19 @@ spec:
   jobTemplate:
     spec:
       backoffLimit: {{ $job.backoffLimit }}
+      # A drained node is no failure. A database that was not reached or read may be a moment later; all else comes again, and
+      # a store that fails was waited for already.
+      podFailurePolicy:
+        rules:
+          - action: Ignore
+            onPodConditions:
+              - type: DisruptionTarget
+                status: "True"
+          - action: FailJob
+            onExitCodes:
+              containerName: pgstow
+              operator: NotIn
+              values: [11]
       activeDeadlineSeconds: {{ $job.activeDeadlineSeconds }}
       template:
         metadata:
