@@ -211,7 +211,7 @@ impl<'a> Comparison<'a> {
             self.through_root.add(block, now, same);
         } else if same {
             self.proof.agree(rows);
-        } else if !same_columns {
+        } else if !same_columns && now.rows.is_none_or(|now| now == rows) {
             self.proof.not_compared(&block.label(), "its columns are in another order");
         } else if now.rows == Some(rows) {
             let (place, excuse) = (block.first_difference(now), self.excuse(definition));

@@ -110,6 +110,11 @@ impl Proof {
         said
     }
 
+    /// Whether nothing differs.
+    pub fn agrees(&self) -> bool {
+        self.differences.is_empty()
+    }
+
     /// Says what could not be compared, and fails where something does not agree.
     pub fn judge(&self, database: &str) -> Result<()> {
         if !self.not_compared.is_empty() {

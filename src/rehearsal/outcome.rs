@@ -80,6 +80,12 @@ impl Rehearsed {
         if !self.left_out.is_empty() {
             said.push_str(&format!("; {} left out", self.left_out.len()));
         }
+        if !self.not_refreshed.is_empty() {
+            said.push_str(&format!(
+                "; {} not refreshed",
+                count(self.not_refreshed.len(), "materialized view")
+            ));
+        }
         if !self.checks.is_empty() {
             said.push_str(&format!(", {} true", count(self.checks.len(), "check")));
         }

@@ -66,7 +66,7 @@ pub struct ReadyBackup {
     /// What else can be done if the database that would be created is there.
     if_it_is_there: Option<&'static str>,
     jobs: Option<u8>,
-    proof: ProofBy,
+    pub(super) proof: ProofBy,
 }
 
 impl ReadyBackup {
@@ -178,7 +178,15 @@ impl ReadyBackup {
             run,
         };
         let version = target.version();
-        flow.run(self, &mut target).await.map_err(|error| self.advised(error, version, is_new))
+        let done = flow.run(self, &mut target).await;
+        let mut outcome = done.map_err(|error| self.advised(error, version, is_new))?;
+        let lacking = &self.reader.backup.manifest.left_out;
+        if !lacking.is_empty() {
+            let said = format!("{lacking}: the role that made the backup could not read them");
+            tracing::warn!("not in the backup: {said}");
+            outcome.filled.plan.left_out.push(said);
+        }
+        Ok(outcome)
     }
 
     /// Fills the target, with as many workers as were asked for or are worth it.

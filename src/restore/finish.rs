@@ -1,6 +1,6 @@
 //! What is done in a restored database before others may use it, in this order: its old
-//! settings, the user's scripts, what was made from the rows (materialized views, statistics), the user's grants, its
-//! old grants.
+//! settings, the user's scripts, what was made from the rows (materialized views, statistics), the user's grants, and
+//! what its old settings and grants say of who works in it.
 //!
 //! The user's own must succeed. What the dump says about its database is tried, and reported if it fails.
 
@@ -13,9 +13,16 @@ use crate::postgres::psql::run_script;
 use crate::postgres::{Situation, Target, identifier, masked};
 use crate::run::Run;
 
-/// Does it all; what the settings of the source ask for first, since scripts may rely on them.
-pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clients, run: &Run) -> Result<()> {
-    settings(plan, target, false).await;
+/// Does it all; what the settings of the source ask for first, since scripts may rely on them. Returns what could not be said
+/// of the database.
+pub async fn finish(
+    after: &After,
+    plan: &Plan,
+    target: &Target,
+    clients: &Clients,
+    run: &Run,
+) -> Result<Vec<String>> {
+    let mut unsaid = say(plan, target, When::Before).await;
     for script in &after.scripts {
         let psql = clients.newest()?;
         run.say(format!("running {}", script.title));
@@ -43,8 +50,8 @@ pub async fn finish(after: &After, plan: &Plan, target: &Target, clients: &Clien
             .map_err(|e| e.context(format_args!("grant to {}", identifier(role))))?;
     }
     target.open_to_others().await?;
-    settings(plan, target, true).await;
-    Ok(())
+    unsaid.extend(say(plan, target, When::Last).await);
+    Ok(unsaid)
 }
 
 /// Adds to what a script may not do what a script is.
@@ -58,14 +65,37 @@ fn explained(error: Error) -> Error {
 /// Says of the database all that was said of the source's, for one that nobody finishes: whether nothing failed.
 pub async fn all_settings(plan: &Plan, target: &mut Target) -> bool {
     let is_free = target.let_timescaledb_go().await.inspect_err(|error| tracing::warn!("{error}")).is_ok();
-    let (others, grants) = (settings(plan, target, false).await, settings(plan, target, true).await);
-    is_free && others && grants
+    let before = say(plan, target, When::Before).await;
+    let is_open = target.open_to_others().await.inspect_err(|error| tracing::warn!("{error}")).is_ok();
+    let last = say(plan, target, When::Last).await;
+    is_free && is_open && before.is_empty() && last.is_empty()
 }
 
-/// Says of the database what was said of the source's, grants or all else; whether nothing failed.
-async fn settings(plan: &Plan, target: &Target, grants: bool) -> bool {
-    let mut all = true;
-    for said in plan.of_database.iter().filter(|said| (said.about == About::Grants) == grants) {
+/// When something is said of a database.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum When {
+    /// Before the user's scripts, which may rely on it.
+    Before,
+    /// When all else is done: who may connect, how many of them, and as whom they work. Before, it would be this run that
+    /// works as somebody else, or does not get in.
+    Last,
+}
+
+impl When {
+    fn of(said: &DatabaseStatement) -> Self {
+        let is_role = matches!(said.sets.as_slice(), [only] if only.eq_ignore_ascii_case("role"));
+        match said.about {
+            About::Grants | About::Limit => Self::Last,
+            _ if is_role => Self::Last,
+            _ => Self::Before,
+        }
+    }
+}
+
+/// Says of the database what was said of the source's. Returns what could not be said, and why.
+async fn say(plan: &Plan, target: &Target, when: When) -> Vec<String> {
+    let mut unsaid = Vec::new();
+    for said in plan.of_database.iter().filter(|said| When::of(said) == when) {
         // Others have different bytes in another encoding: the database itself knows whether there is such a role.
         let is_known = |role: &str| plan.facts.has_role(role) || said.said_inside && !role.is_ascii();
         let is_lacking = |role: &&String| !is_known(role);
@@ -77,20 +107,21 @@ async fn settings(plan: &Plan, target: &Target, grants: bool) -> bool {
             },
         };
         let said = format!("{} ({problem})", masked(&said.sql).trim_end_matches(';'));
-        tracing::warn!("not applied to the new database: {}", target.by_its_last_name(&said));
-        all = false;
+        let said = target.by_its_last_name(&said);
+        tracing::warn!("not applied to the new database: {said}");
+        unsaid.push(format!("{said}: not applied to the database"));
     }
-    all
+    unsaid
 }
 
-/// Says it of the database, and takes it back if nobody could enter the database any more.
+/// Says it of the database, and takes it back if this role could not enter the database any more.
 async fn carry(said: &DatabaseStatement, target: &Target) -> Result<()> {
     target.say_of_database(&said.sql, said.said_inside).await?;
-    if !said.is_for_everybody() {
+    if said.about != About::Setting {
         return Ok(());
     }
     let Err(error) = target.can_be_entered().await else { return Ok(()) };
     let parts: Vec<String> = said.sets.iter().map(|part| identifier(part)).collect();
-    target.reset(&parts.join(".")).await?;
+    target.reset(&parts.join("."), said.roles.first().map(String::as_str)).await?;
     Err(error.context("nobody could connect"))
 }

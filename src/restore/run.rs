@@ -84,7 +84,10 @@ impl Flow<'_> {
             differs: None,
         };
         match outcome.proof.as_ref().map_or(Ok(()), |proof| proof.judge(target.name())) {
-            Ok(()) => self.run.step("finish", self.finish(&outcome, target)).await?,
+            Ok(()) => {
+                let unsaid = self.run.step("finish", self.finish(&outcome, target)).await?;
+                outcome.filled.plan.left_out.extend(unsaid);
+            }
             Err(differs) => {
                 self.clean_up(target).await;
                 outcome.differs = Some(match content.advice() {
@@ -100,13 +103,15 @@ impl Flow<'_> {
     /// Keeps what could be restored under a name that says so, and says what could not.
     async fn incomplete(
         &self,
-        filled: Filled,
+        mut filled: Filled,
         forced_checkpoints: Option<u64>,
         target: &mut Target,
     ) -> Result<Outcome> {
         target.analyze().await;
         // Nothing was asked for afterwards, but whom the source kept out stays out.
-        finish::finish(&self.request.after, &filled.plan, target, self.clients, self.run).await?;
+        let unsaid =
+            finish::finish(&self.request.after, &filled.plan, target, self.clients, self.run).await?;
+        filled.plan.left_out.extend(unsaid);
         target.keep_as_incomplete().await?;
         for failed in &filled.failed {
             tracing::warn!("not restored: {failed}");
@@ -172,15 +177,15 @@ impl Flow<'_> {
         content.prove(target, filled, self.run).await
     }
 
-    /// Does what remains before anybody uses the database.
-    async fn finish(&self, outcome: &Outcome, target: &mut Target) -> Result<()> {
+    /// Does what remains before anybody uses the database; returns what could not be said of it.
+    async fn finish(&self, outcome: &Outcome, target: &mut Target) -> Result<Vec<String>> {
         if let Some(proof) = outcome.proof.as_ref().filter(|proof| proof.is_any()) {
             self.run.say(format!("proven: {}, in {}", proof.said(), target.name()));
         }
         let plan = &outcome.filled.plan;
         let finishing = finish::finish(&self.request.after, plan, target, self.clients, self.run);
         let finished = self.run.or(finishing).await;
-        self.or_clean_up(finished.map_err(|e| is_filled(e, target)), target).await?;
+        let unsaid = self.or_clean_up(finished.map_err(|e| is_filled(e, target)), target).await?;
         // Whole and proven: whatever keeps it from getting its name is no reason to drop it.
         target.publish().await?;
         let scripts = &self.request.after.scripts;
@@ -188,7 +193,7 @@ impl Flow<'_> {
             let ran = count(scripts.len(), "script");
             self.run.say(format!("{} is ready, after {ran}", target.name()));
         }
-        Ok(())
+        Ok(unsaid)
     }
 
     /// Fails if it was not the restored database that was found not to agree: another may have its name.
@@ -198,7 +203,7 @@ impl Flow<'_> {
         target: &mut Target,
     ) -> Result<Result<Option<Proof>>> {
         let agrees = match &proved {
-            Ok(proof) => proof.as_ref().is_none_or(|proof| proof.judge(target.name()).is_ok()),
+            Ok(proof) => proof.as_ref().is_none_or(Proof::agrees),
             Err(error) => error.kind().is_signal(),
         };
         if agrees || !target.is_gone().await {

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::swap::{Found, Inheritance};
 use crate::postgres::{ConnInfo, Naming, Swap, identifier};
+use crate::proof::ProofBy;
 use crate::run::Run;
 use crate::text::shell_word;
 use crate::units::count;
@@ -42,7 +43,7 @@ pub async fn swap(options: SwapOptions, run: &Run) -> Result<Swapped> {
     let (new, inherits) = match options.with {
         // A restore gave it the owner that it is to have.
         Some(name) if swap.ready().any(|ready| ready.name == name) => (name, Inheritance::AllButOwner),
-        Some(name) => (name, Inheritance::All),
+        Some(name) => (name, Inheritance::Instead),
         None => (last_before(&swap)?, Inheritance::Nothing),
     };
     run.or(swap.check_candidate(&new)).await?;
@@ -63,13 +64,16 @@ impl ReadyBackup {
     ) -> Result<(Outcome, Option<Swapped>)> {
         let swap = run.or(open(&self.clients, target)).await?;
         let chosen = self.request.fitting.owner.is_some();
+        if keep_old == Some(0) {
+            self.check_keeping_none()?;
+        }
         if swap.live().is_none() {
             tracing::warn!(
                 "there is no database {}: nothing is swapped; the restored database simply gets the name",
                 identifier(swap.name())
             );
         } else {
-            self.check_whole(&swap, keep_old)?;
+            self.check_whole(&swap)?;
             if !chosen {
                 swap.check_owner()?;
             }
@@ -84,11 +88,11 @@ impl ReadyBackup {
             return Ok((outcome, None));
         }
         let mut swapped = finish(&swap, target, chosen, run).await?;
+        let lost = self.lost(&outcome, keep_old).join(", ");
         let dropped = match keep_old {
-            Some(keep) if !self.request.left_out.is_empty() => {
-                let what = self.request.left_out.join(", ");
+            Some(keep) if !lost.is_empty() => {
                 tracing::warn!(
-                    "--keep-old {keep} drops nothing: only the old database has what was left out: {what}"
+                    "--keep-old {keep} drops nothing: only the old database is sure to have what did not come: {lost}"
                 );
                 Vec::new()
             }
@@ -101,8 +105,40 @@ impl ReadyBackup {
         Ok((outcome, Some(swapped)))
     }
 
+    /// What only the old database may have now. Older ones that are kept have it too, but for rows.
+    fn lost(&self, outcome: &Outcome, keep_old: Option<usize>) -> Vec<String> {
+        let mut lost = self.request.left_out.clone();
+        if keep_old == Some(0) {
+            lost.extend_from_slice(&outcome.filled.plan.lost);
+            let lacking = &self.reader.backup.manifest.left_out;
+            lost.extend((!lacking.is_empty()).then(|| lacking.to_string()));
+            let not_compared = outcome.proof.iter().flat_map(|proof| &proof.not_compared);
+            lost.extend(not_compared.map(|what| format!("{what}, not compared")));
+        }
+        lost
+    }
+
+    /// Refuses to keep no old database if nobody knows whether the new one is whole.
+    fn check_keeping_none(&self) -> Result<()> {
+        let place = self.reader.place();
+        let why = if self.reader.backup.manifest.partial {
+            format!(
+                "--keep-old 0 would drop the only database that has what {place} lacks: it is a part of one"
+            )
+        } else if self.proof == ProofBy::Nothing {
+            "--keep-old 0 would drop the old database, and --proof none compares nothing with it".to_owned()
+        } else if self.held().is_none() {
+            format!(
+                "--keep-old 0 would drop the old database, and {place} has no inventory to be compared with"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(Error::usage(why).hint("keep it, with --keep-old 1 or without --keep-old"))
+    }
+
     /// Refuses a backup after which rows would be nowhere; reports one that is a part of its database.
-    fn check_whole(&self, swap: &Swap, keep_old: Option<usize>) -> Result<()> {
+    fn check_whole(&self, swap: &Swap) -> Result<()> {
         let (place, name) = (self.reader.place(), identifier(swap.name()));
         if self.rows_left_out {
             return Err(Error::usage(format!(
@@ -117,16 +153,9 @@ impl ReadyBackup {
             return Err(Error::usage(format!("{place} has no rows, so it takes no database's place"))
                 .hint("restore it into a database of its own: leave --swap out"));
         }
-        if !self.reader.backup.manifest.partial {
-            return Ok(());
+        if self.reader.backup.manifest.partial {
+            tracing::warn!("{place} is a part of a database: {name} will have nothing else");
         }
-        if keep_old == Some(0) {
-            return Err(Error::usage(format!(
-                "--keep-old 0 would drop the only database that has what {place} lacks: it is a part of one"
-            ))
-            .hint("keep it, with --keep-old 1 or without --keep-old"));
-        }
-        tracing::warn!("{place} is a part of a database: {name} will have nothing else");
         Ok(())
     }
 }

@@ -13,6 +13,10 @@ const OF_DATABASE: [&[u8]; 5] = [
     b"UPDATE pg_catalog.pg_database ",
 ];
 
+/// How those of them begin that make a database, or make one go, which has no meaning for another.
+const MAKES_DATABASE: [&[u8]; 3] =
+    [b"CREATE DATABASE ", b"DROP DATABASE ", b"UPDATE pg_catalog.pg_database "];
+
 /// How the statements begin that `pg_dumpall --clean` writes before the roles.
 const DROPS: [&[u8]; 3] = [b"DROP DATABASE ", b"DROP ROLE ", b"DROP TABLESPACE "];
 
@@ -65,7 +69,7 @@ struct Passing {
     dropped_public: bool,
     create_database: Vec<u8>,
     encoding: Option<String>,
-    settings: Vec<String>,
+    left_out: Vec<String>,
 }
 
 impl Filter {
@@ -91,9 +95,10 @@ impl Filter {
         self.passing.begun
     }
 
-    /// The settings of the database that were left out so far, as statements.
-    pub fn settings(&self) -> &[String] {
-        &self.passing.settings
+    /// What is said of the database, and was left out so far, as statements: settings, grants, comment. Not its owner: the
+    /// new one has one.
+    pub fn left_out(&self) -> &[String] {
+        &self.passing.left_out
     }
 
     /// The encoding of the script's text, as PostgreSQL calls it, if the script says so before its first entry.
@@ -132,9 +137,13 @@ impl Passing {
         if line.starts_with(b"CREATE DATABASE ") && self.create_database.is_empty() {
             self.create_database = line.to_vec();
         }
-        if line.starts_with(b"ALTER ") && is_about_database(line) && words(line).any(|word| word.is(b"SET")) {
+        let is_for_another = || {
+            MAKES_DATABASE.iter().any(|start| line.starts_with(start))
+                || line.starts_with(b"ALTER ") && words(line).any(|word| word.is(b"OWNER"))
+        };
+        if is_about_database(line) && !is_for_another() {
             let line = line.strip_suffix(b";").unwrap_or(line);
-            self.settings.push(String::from_utf8_lossy(line).into_owned());
+            self.left_out.push(String::from_utf8_lossy(line).into_owned());
         }
         self.dropped_public |= line.starts_with(b"DROP SCHEMA ") && line.ends_with(b" public;");
         self.is_about_restricted_mode(line)
@@ -321,7 +330,9 @@ mod tests {
             assert!(filter.has_begun());
             assert!(filter.create_database().starts_with("CREATE DATABASE app WITH TEMPLATE"));
             assert!(filter.create_database().ends_with("'UTF8';"));
-            assert_eq!(filter.settings(), ["ALTER DATABASE app SET work_mem TO '8MB'"]);
+            let left_out =
+                ["ALTER DATABASE app SET work_mem TO '8MB'", "GRANT CONNECT ON DATABASE app TO ro"];
+            assert_eq!(filter.left_out(), left_out);
             filter.finish(&mut to);
             let text = String::from_utf8(to).unwrap();
             for gone in ["CREATE DATABASE", "ALTER DATABASE", "ON DATABASE", "\\connect", "restrict C"] {

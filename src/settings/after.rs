@@ -5,6 +5,7 @@ use super::lines;
 use crate::cli::AfterWords;
 use crate::error::{Error, Result};
 use crate::postgres::grants::Grant;
+use crate::postgres::masked;
 use crate::restore::request::{After, Script};
 use crate::sql::words;
 use std::fs::File;
@@ -67,7 +68,7 @@ fn typed(sql: String) -> Result<Script> {
     refuse_blank(is_blank(sql.as_bytes()), "--after-sql")?;
     Ok(Script {
         label: "--after-sql".into(),
-        title: shortened(&sql),
+        title: shortened(&masked(&sql)),
         file: "-".into(),
         text: sql.into_bytes(),
     })

@@ -141,6 +141,7 @@ pub(super) fn of(backup: &Backup, rehearsed: &Rehearsed) -> Receipt {
                 own_cluster: rehearsed.own_cluster,
                 seconds: rehearsed.restore_s,
                 extensions_left_out: rehearsed.extensions_left_out.clone(),
+                not_refreshed: rehearsed.not_refreshed.len() as u64,
             },
             compared,
             found: rehearsed.objects.iter().map(|(kind, count)| (kind.clone(), *count as u64)).collect(),

@@ -1,6 +1,7 @@
 //! Roles, grants and servers that do not take everything: what a backup needs of the server it comes back to.
 
 mod after;
+mod finish;
 mod gone;
 mod lent;
 mod managed;

@@ -87,10 +87,17 @@ pub async fn free_name(maintenance: &Psql, name: &str, what: &str) -> Result<Str
 pub async fn report_unfinished(maintenance: &Psql, name: &str) -> Result<()> {
     let start = name_with(name, RESTORING, "00000000_000000");
     let start = start.strip_suffix("00000000_000000").unwrap_or(&start);
+    // Of a name that was shortened nobody knows whose it is, and another run may be at it.
+    let whose = match start.strip_suffix(RESTORING) == Some(name) {
+        true => "is left from a run that was killed:",
+        false => {
+            "is left from a run that was killed, or belongs to a run into a database whose name begins alike: if none is running,"
+        }
+    };
     let found = beginning_with(maintenance, start).await?;
     for left in found.iter().filter(|found| found.strip_prefix(start).is_some_and(is_stamp)) {
         let left = identifier(left);
-        tracing::warn!("{left} is left from a run that was killed: DROP DATABASE {left};");
+        tracing::warn!("{left} {whose} DROP DATABASE {left};");
     }
     Ok(())
 }

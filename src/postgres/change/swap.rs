@@ -44,6 +44,8 @@ pub enum Inheritance {
     All,
     /// All but the owner, whom the restore gave it.
     AllButOwner,
+    /// All, and grants, settings and comment of its own go.
+    Instead,
     /// Nothing: it has had the name before.
     Nothing,
 }
@@ -242,7 +244,8 @@ impl Swap {
         let done = self.renaming().insist(known.as_ref(), &new.known(), &script, &self.live).await;
         match (done, old) {
             (Err(error), Some(old))
-                if inherits == Inheritance::All && error.situation() == Some(Situation::NotMember) =>
+                if matches!(inherits, Inheritance::All | Inheritance::Instead)
+                    && error.situation() == Some(Situation::NotMember) =>
             {
                 Err(self.not_given(&old).because(error))
             }
@@ -267,6 +270,13 @@ impl Swap {
         if new == self.live {
             return Err(Error::usage(format!("{} is that database already", identifier(new)))
                 .hint("--with names the one that is to take its place"));
+        }
+        if self.maintenance.conn().database() == Some(new) {
+            return Err(Error::usage(format!(
+                "{} is the database from which this run works",
+                identifier(new)
+            ))
+            .hint("--with names another one"));
         }
         if is_unfinished(new) {
             return Err(Error::verify(format!("the restore into {new} was not finished"))
@@ -293,6 +303,8 @@ impl Swap {
             if inherits != Inheritance::Nothing {
                 let chosen = inherits == Inheritance::AllButOwner;
                 let inherit = INHERIT.replace("{chosen}", &chosen.to_string());
+                let instead = inherits == Inheritance::Instead;
+                let inherit = inherit.replace("{instead}", &instead.to_string());
                 let inherit = inherit.replace("{old}", &old.oid.to_string());
                 script.push_str(&inherit.replace("{new}", &new.oid.to_string()));
             }
@@ -369,6 +381,21 @@ BEGIN
   SELECT * INTO STRICT past FROM pg_database WHERE oid = {old};
   SELECT * INTO STRICT fresh FROM pg_database WHERE oid = {new};
   db := 'DATABASE ' || quote_ident(fresh.datname);
+  IF {instead} THEN
+    EXECUTE format('COMMENT ON %s IS NULL', db);
+    FOR one IN SELECT DISTINCT quote_ident(pg_get_userbyid(grantee)) AS name FROM aclexplode(fresh.datacl)
+                WHERE grantee NOT IN (0, fresh.datdba) LOOP
+      EXECUTE format('REVOKE ALL ON %s FROM %s CASCADE', db, one.name);
+    END LOOP;
+    FOR one IN SELECT CASE WHEN setrole = 0 THEN db ELSE format('ROLE %I IN %s', pg_get_userbyid(setrole), db) END AS whose
+                 FROM pg_db_role_setting WHERE setdatabase = {new} LOOP
+      BEGIN
+        EXECUTE format('ALTER %s RESET ALL', one.whose);
+      EXCEPTION WHEN insufficient_privilege THEN
+        RAISE WARNING 'this role may not reset what is set for %', one.whose;
+      END;
+    END LOOP;
+  END IF;
   IF NOT {chosen} AND past.datdba <> fresh.datdba AND pg_get_userbyid(fresh.datdba) = current_user THEN
     EXECUTE format('ALTER %s OWNER TO %I', db, pg_get_userbyid(past.datdba));
   END IF;

@@ -60,6 +60,11 @@ impl Queue {
         self.parts.is_empty()
     }
 
+    /// Whether no index or constraint waits any more, either.
+    pub fn is_done(&self) -> bool {
+        self.has_all_rows() && self.early.is_empty()
+    }
+
     /// Lets rows come that wait for others; false if none waits.
     pub fn hurry(&mut self) -> bool {
         self.parts.iter_mut().for_each(|(_, part)| part.hurry());

@@ -8,7 +8,7 @@ use super::super::request::RestoreRequest;
 use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::script::{check, script};
-use crate::postgres::{Locale, Situation, Target};
+use crate::postgres::{Locale, Situation, Target, masked};
 use crate::script::Filter;
 use crate::stored::read::reader::BackupReader;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
@@ -28,21 +28,23 @@ pub async fn restore(
     request: &RestoreRequest,
 ) -> Result<Filled> {
     check(clients.newest()?)?;
-    let plan = request.plan_of_script(target).await?;
+    let mut plan = request.plan_of_script(target).await?;
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
         reader.bytes(&mut near).await?;
         // The end of the stream is what lets psql commit: it is given only here.
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))
     };
-    tokio::try_join!(stream, load(far, clients, target))?;
+    let ((), left_out) = tokio::try_join!(stream, load(far, clients, target))?;
+    plan.left_out.extend(left_out);
     let contents = target.contents().await?;
     // Nobody counts the rows of a plain script.
     Ok(Filled { tables: contents.tables, rows: None, plan, passed: None, failed: Vec::new() })
 }
 
-/// Reads the script's front, makes the database it asks for, and feeds `psql`.
-async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) -> Result<()> {
+/// Reads the script's front, makes the database it asks for, and feeds `psql`. Returns what is said of the old database, and
+/// not of the new one.
+async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) -> Result<Vec<String>> {
     let client = clients.newest()?;
     let mut filter = if target.exists() { Filter::of_one_transaction() } else { Filter::default() };
     let mut ready = Vec::new();
@@ -50,9 +52,6 @@ async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) ->
     let mut more = true;
     while more && !filter.has_begun() && ready.len() < LONGEST_FRONT {
         more = read(&mut dump, &mut buffer, &mut filter, &mut ready).await?;
-    }
-    if !filter.settings().is_empty() {
-        tracing::warn!("settings of the old database are not applied: {}", filter.settings().join("; "));
     }
     target.refuse_bytes(filter.encoding()).await?;
     target.create(&Locale::from_create_database(&filter.create_database())).await?;
@@ -65,16 +64,23 @@ async fn load(mut dump: DuplexStream, clients: &Clients, target: &mut Target) ->
             ready.clear();
             more = read(&mut dump, &mut buffer, &mut filter, &mut ready).await?;
         }
+        let left_out: Vec<String> = filter.left_out().iter().map(|said| masked(said)).collect();
         filter.finish(&mut ready);
-        psql.write(&ready).await
+        psql.write(&ready).await?;
+        Ok::<_, Error>(left_out)
     };
-    match fed.await {
+    let left_out = match fed.await {
         // Not ended but dropped: it must not take the end of the pipe for the end of its script.
-        Err(error) if error.kind() != Kind::Postgres => Err(error),
+        Err(error) if error.kind() != Kind::Postgres => return Err(error),
         // When psql has died, its own words say more than "broken pipe".
-        Err(error) => psql.last_words().await.map_err(advise).and(Err(error)),
-        Ok(()) => psql.finish().await.map_err(advise),
+        Err(error) => return psql.last_words().await.map_err(advise).and(Err(error)),
+        Ok(left_out) => left_out,
+    };
+    psql.finish().await.map_err(advise)?;
+    if !left_out.is_empty() {
+        tracing::warn!("said of the old database, and not applied to the new one: {}", left_out.join("; "));
     }
+    Ok(left_out.into_iter().map(|said| format!("{said}: not applied to the database")).collect())
 }
 
 /// Reads on; false at the end of the script.

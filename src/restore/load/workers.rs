@@ -80,6 +80,9 @@ pub async fn restore(
     }
     // What waited for the last of them.
     worker.work_off(&mut queue, jobs).await?;
+    if !queue.is_done() {
+        return Err(Error::unexpected("an index or a constraint waits for something that does not come"));
+    }
 
     reader.progress.now_passing("indexes and constraints".into());
     rest.make(restorer, jobs).await?;

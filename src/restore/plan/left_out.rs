@@ -11,6 +11,11 @@ const FEW: usize = 3;
 /// Why something is left out that is no loss.
 pub const THERE: &str = "there already";
 
+/// Whether the restored database is the poorer for what is left out.
+pub fn is_loss(entry: &TocEntry, why: &str) -> bool {
+    why != THERE && !entry.kind().is_grant() && !entry.kind().is_remark()
+}
+
 /// Says what is left out, each with its reason; returns all of it, a line each.
 pub fn say(left_out: &[(&TocEntry, &'static str)]) -> Vec<String> {
     let mut counted: BTreeMap<_, Vec<String>> = BTreeMap::new();
@@ -19,10 +24,9 @@ pub fn say(left_out: &[(&TocEntry, &'static str)]) -> Vec<String> {
         let (_, schema, _) = entry.identity();
         let line = format!("{} ({why})", entry.described());
         all.push(line.clone());
-        if *why == THERE || entry.kind().is_grant() || entry.kind().is_remark() {
-            counted.entry((schema, *why)).or_default().push(line);
-        } else {
-            tracing::warn!("left out: {line}");
+        match is_loss(entry, why) {
+            true => tracing::warn!("left out: {line}"),
+            false => counted.entry((schema, *why)).or_default().push(line),
         }
     }
     for ((schema, why), lines) in counted {

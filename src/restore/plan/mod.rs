@@ -37,6 +37,8 @@ pub struct Plan {
     pub made_roles: Vec<String>,
     /// What is left out, and why.
     pub left_out: Vec<String>,
+    /// What of that is nowhere else than where the backup was made.
+    pub lost: Vec<String>,
     /// The entries that are left out for what others have in the database, or for what the archive lacks.
     pub gone: HashSet<i32>,
     /// The server as it was found, with the roles that were made.
@@ -144,7 +146,8 @@ impl RestoreRequest {
         Ok(fit.decided(Vec::new()))
     }
 
-    /// Lets nobody in before the scripts have run and the grants are given, or until it has the name of another database.
+    /// Lets nobody into a new database before it is finished: the rights on its tables come long before those on itself, by
+    /// which the source may keep others out.
     ///
     /// # Errors
     /// `Kind::TargetExists` if others may be in it already, and a script is to change what they must not see.
@@ -158,10 +161,9 @@ impl RestoreRequest {
                 .hint("name a database that does not exist: nobody else can connect to it until then")
                 .hint("or restore without the scripts, and run them yourself"));
         }
-        if !self.after.is_empty() {
-            target.keep_closed_to_its_owner();
-        } else if target.inherits() {
-            target.keep_closed();
+        match self.after.is_empty() {
+            true => target.keep_closed(),
+            false => target.keep_closed_to_its_owner(),
         }
         Ok(())
     }
@@ -203,6 +205,7 @@ struct Fit<'a> {
     publications: Vec<String>,
     made_roles: Vec<String>,
     left_out: Vec<String>,
+    lost: Vec<String>,
     /// The entries that are left out for what the archive lacks.
     gone: HashSet<i32>,
 }
@@ -211,8 +214,8 @@ impl<'a> Fit<'a> {
     /// Looks at the server; nothing is decided yet.
     async fn begin(fitting: &'a Fitting, target: &Target) -> Result<Self> {
         let facts = target.facts().await?;
-        let (publications, made_roles, left_out, gone) = Default::default();
-        Ok(Self { fitting, facts, event_triggers: false, publications, made_roles, left_out, gone })
+        let (publications, made_roles, left_out, lost, gone) = Default::default();
+        Ok(Self { fitting, facts, event_triggers: false, publications, made_roles, left_out, lost, gone })
     }
 
     /// What was decided.
@@ -221,6 +224,7 @@ impl<'a> Fit<'a> {
             options: self.fitting.options.clone(),
             made_roles: self.made_roles,
             left_out: self.left_out,
+            lost: self.lost,
             gone: self.gone,
             facts: self.facts,
             of_database,

@@ -61,6 +61,8 @@ impl Fit<'_> {
             }
         }
         self.left_out.extend(left_out::say(&left_out));
+        let lost = left_out.iter().filter(|(entry, why)| left_out::is_loss(entry, why));
+        self.lost.extend(lost.map(|(entry, _)| entry.described()));
         front.keep(|entry| !gone.contains_key(&entry.dump_id()))
     }
 

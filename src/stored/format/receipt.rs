@@ -92,6 +92,14 @@ pub struct AboutRestore {
     /// Extensions that only another server has, and that were left out; none of them had rows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions_left_out: Vec<String>,
+    /// Materialized views that could not be filled there, and stayed empty.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub not_refreshed: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_none(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What was compared, and agreed.
@@ -219,6 +227,7 @@ pub(crate) mod tests {
                     own_cluster: true,
                     seconds: 1.5,
                     extensions_left_out: Vec::new(),
+                    not_refreshed: 0,
                 },
                 compared: Some(Compared {
                     by: "counts".into(),

@@ -282,6 +282,8 @@ fn old_databases_are_dropped_but_for_the_newest() {
         place.backup(&cluster.url(&app), &["--name", "part", "--table", "t"]);
         let part = |keep: &str| place.opens(&restore).args(["--name", "part", "--keep-old", keep]);
         part("0").fails(Kind::Usage).says("is a part of one");
+        let none = ["--name", "app", "--proof", "none", "--keep-old", "0"];
+        place.opens(&restore).args(none).fails(Kind::Usage).says("--proof none compares nothing with it");
         part("1").succeeds().says("is a part of a database");
         let none = place.opens(&restore).args(["--name", "app", "--exclude-table-data", "*"]);
         none.fails(Kind::Usage)
@@ -313,7 +315,16 @@ fn what_cannot_be_refreshed_here_says_nothing_against_the_backup() {
         );
         let place = Place::folder();
         place.backup(&cluster.url(&database), &[]);
-        place.opens(&["verify", "latest", "--restore"]).succeeds().says("not refreshed").says("public.the m");
+        let receipt = tempfile::tempdir().unwrap().path().join("receipt.json");
+        std::fs::create_dir(receipt.parent().unwrap()).unwrap();
+        let words = ["verify", "latest", "--restore", "--receipt", receipt.to_str().unwrap()];
+        let run = place.opens(&words).succeeds().says("not refreshed").says("public.the m");
+        run.says("; 1 materialized view not refreshed");
+        let receipt = std::fs::read_to_string(&receipt).unwrap();
+        assert!(
+            receipt.contains("\"notRefreshed\": 1") || receipt.contains("\"notRefreshed\":1"),
+            "{receipt}"
+        );
         let copy = fresh("refresh");
         let restore = ["restore", "latest", "--to", &cluster.url(&copy)];
         place.opens(&restore).fails(Kind::Postgres).says("division by zero");

@@ -39,6 +39,7 @@ pub fn put_receipt(place: &Place, id: &str, of: &str, signing: Option<&str>) -> 
             own_cluster: true,
             seconds: 1.0,
             extensions_left_out: Vec::new(),
+            not_refreshed: 0,
         },
         compared: None,
         found: [].into(),

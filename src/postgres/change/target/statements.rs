@@ -3,7 +3,7 @@
 use super::{Target, finding_names};
 use crate::error::{Error, Result};
 use crate::postgres::change::content::{CONTENTS, Contents};
-use crate::postgres::change::grants::Grant;
+use crate::postgres::change::grants::{Grant, closed_to};
 use crate::postgres::failure::Situation;
 use crate::postgres::sql::{about_database, block, identifier, literal};
 use crate::postgres::tools::psql::{Psql, read};
@@ -105,9 +105,19 @@ ROLLBACK;";
         if statements.is_empty() { Ok(()) } else { self.maintenance.execute(&statements.join("\n")).await }
     }
 
-    /// Grants a role something on all that is in the database.
+    /// Grants a role something on all in the database that belongs to this role; warns if others keep it out of that.
     pub async fn grant(&self, role: &str, grant: Grant) -> Result<()> {
-        self.psql.execute(&grant.script(role, &self.called)).await
+        self.psql.execute(&grant.script(role)).await?;
+        let closed: [Vec<String>; 2] = self.psql.query(&closed_to(role)).await?;
+        for what in closed.iter().flatten() {
+            tracing::warn!(
+                "{role} has no access to {what}, which belongs to another role; its owner can give it: GRANT {privilege} ON {what} TO {role};",
+                role = identifier(role),
+                privilege = if what.starts_with("DATABASE ") { "CONNECT" } else { "USAGE" },
+                what = self.by_its_last_name(what)
+            );
+        }
+        Ok(())
     }
 
     /// Runs a statement about the database that an archive holds, if `pg_dump` writes such statements.
@@ -153,10 +163,12 @@ ROLLBACK;";
         self.maintenance.execute(&order).await
     }
 
-    /// Takes back what was set for everybody in the database.
-    pub async fn reset(&self, parameter: &str) -> Result<()> {
-        let name = identifier(&self.called);
-        self.maintenance.execute(&format!("ALTER DATABASE {name} RESET {parameter};")).await
+    /// Takes back what was set in the database for a role, or for everybody.
+    pub async fn reset(&self, parameter: &str, role: Option<&str>) -> Result<()> {
+        let database = format!("DATABASE {}", identifier(&self.called));
+        let whose =
+            role.map_or_else(|| database.clone(), |role| format!("ROLE {} IN {database}", identifier(role)));
+        self.maintenance.execute(&format!("ALTER {whose} RESET {parameter};")).await
     }
 
     /// Gathers statistics of everything.

@@ -61,7 +61,7 @@ impl Target {
         if !std::mem::take(&mut self.holds_timescaledb) {
             return Ok(false);
         }
-        self.reset(RESTORING).await?;
+        self.reset(RESTORING, None).await?;
         Ok(true)
     }
 
