@@ -14,6 +14,7 @@ use crate::postgres::Situation;
 use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::restore::script;
 use crate::run::Run;
+use crate::stored::find::catalogue::Signature;
 use crate::stored::format::inventory::Inventory;
 use crate::stored::format::manifest::BackupKind;
 use crate::stored::read::excerpt;
@@ -100,6 +101,14 @@ pub async fn fetch(options: FetchOptions, json: bool, run: &Run) -> Result<Fetch
         if !tables.is_empty() {
             reader.narrow(chosen);
         }
+    }
+    let is_whole = tables.is_empty() && reader.backup.signature == Signature::Verified;
+    if is_whole
+        && output == Some(Output::Stdout)
+        && let Some(whole) = run.or(reader.inventory()).await?
+    {
+        // Whoever reads it may run it: it is compared with the inventory before it comes.
+        reader.narrow(whole);
     }
     if let Some(output) = output {
         if check_space {

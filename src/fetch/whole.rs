@@ -27,11 +27,17 @@ pub async fn fetch(reader: &BackupReader, output: Output, how: How, run: &Run) -
     if how.check_space {
         output.enough_space(What::Dump, bytes)?;
     }
+    let is_stdout = output == Output::Stdout;
     let following = run.follow(&reader.progress);
     let writing = output.begin(how.force)?;
     let written = async {
         let mut sink = writing.sink()?;
-        let Some(sql) = &roles else { return reader.bytes(&mut sink).await };
+        let Some(sql) = &roles else {
+            if is_stdout {
+                reader.look_through().await?;
+            }
+            return reader.bytes(&mut sink).await;
+        };
         let written = async {
             sink.write_all(sql).await?;
             sink.flush().await

@@ -42,6 +42,7 @@ pub async fn feed(
     let mut command = program.write_into(stdout)?;
     let following = run.follow(&reader.progress);
     let feeding = async {
+        reader.look_through().await?;
         reader.bytes(&mut command).await?;
         command.finish().await
     };

@@ -1,6 +1,7 @@
 //! Servers, backups and neighbours that do harm, on purpose or by chance: no program of theirs runs here, and
 //! nothing half is called whole.
 
+mod forged;
 mod liar;
 mod meanwhile;
 mod neighbour;

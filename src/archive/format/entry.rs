@@ -159,6 +159,10 @@ impl TocEntry {
         let (Ok(ends), Some(dump_id)) = (fields.ends().try_into(), number(Field::DumpId)) else {
             return Err(malformed("the id of an entry is invalid"));
         };
+        // pg_dump counts from 1, and what is added here counts on.
+        if !(1..i32::MAX - (1 << 16)).contains(&dump_id) {
+            return Err(malformed("the id of an entry is out of range"));
+        }
         let had_dumper = match number(Field::HadDumper) {
             Some(flag @ (0 | 1)) => flag == 1,
             _ => return Err(malformed("an entry does not say whether it has data")),

@@ -1,7 +1,7 @@
 //! Entries with one text changed.
 
 use super::writer::Writer;
-use crate::archive::format::entry::{AFTER_DATA, Field, TocEntry};
+use crate::archive::format::entry::{AFTER_DATA, Field, Offset, TocEntry};
 
 impl TocEntry {
     /// The same, but owned by this role.
@@ -26,6 +26,15 @@ impl TocEntry {
     #[must_use]
     pub fn without_tablespace(&self) -> Self {
         self.with_text(Field::Tablespace, b"")
+    }
+
+    /// The same, but it does not say where its data lies: in another archive that is somewhere else.
+    #[must_use]
+    pub fn anywhere(&self) -> Self {
+        match self.offset() {
+            Offset::At(_) => self.with_field(Field::Offset, &[1, 0, 0, 0, 0, 0, 0, 0, 0]),
+            Offset::NotSet | Offset::NoData => self.clone(),
+        }
     }
 
     /// The same, but made after the data, whatever comes before it.

@@ -19,7 +19,8 @@ impl TocEntry {
             [b" (", columns.join(&b", "[..]).as_slice(), b")"].concat()
         };
         let copy = [first, b"COPY ", &qualified(schema, name), &columns, b" FROM stdin;\n"].concat();
-        self.with_text(Field::Copy, &copy)
+        // `pg_restore` would run whatever else a stranger's archive says here.
+        self.with_text(Field::Copy, &copy).with_defn(b"")
     }
 
     /// The same, but its table, which has no rows yet, is emptied right before they come, in their transaction.
@@ -114,6 +115,9 @@ mod tests {
             assert_eq!(String::from_utf8_lossy(frozen.copy_statement().unwrap()), expected);
             assert_eq!((frozen.dump_id(), frozen.column_names()), (entry.dump_id(), entry.column_names()));
             assert_eq!(entry.with_rows_into(b"another", b"table", b"").frozen(), None);
+            // Nothing else that an archive says there is run.
+            let hostile = entry.with_defn(b"DROP TABLE t;").with_rows_into(schema, name, b"");
+            assert_eq!(hostile.defn().unwrap_or_default(), b"");
             let old = copy.replace(" FROM stdin;", " WITH OIDS FROM stdin;");
             assert_eq!(entry.with_text(Field::Copy, old.as_bytes()).frozen(), None);
         }

@@ -9,7 +9,9 @@ use crate::archive::{EntryKind, Pattern, Preamble, TableName, TocEntry, qualifie
 use crate::error::{Error, Result};
 use crate::postgres::clients::{Clients, Search};
 use crate::postgres::lock::Lock;
-use crate::postgres::{ConnInfo, FoundTable, Psql, Reference, Reports, Server, WantedTable, refuse_standby};
+use crate::postgres::{
+    ConnInfo, FoundTable, Psql, Reference, Reports, Server, WantedTable, identifier, refuse_standby,
+};
 use crate::run::Run;
 use crate::stored::format::inventory::{BlockKind, Inventory};
 use crate::stored::format::names::Place;
@@ -95,7 +97,7 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
 
     let clients = run.or(Clients::find(&options.clients)).await?;
     let psql = Psql::new(clients.newest()?, &target);
-    let (server, _lock) = run.or(held(&psql, &database)).await?;
+    let (server, _lock) = run.or(held(&psql, &database, &front)).await?;
     let client = client_for(&front, &clients, server.version())?;
     let psql = server.as_usual(psql).await;
     let found = run.or(check(&psql, &front, &database)).await?;
@@ -152,9 +154,21 @@ pub async fn append(options: IntoOptions, run: &Run) -> Result<Appended> {
 
 /// Looks at the server, and keeps other restores away from the database until the rows are in it: two that append would
 /// both find it as it was, and a swap would put another one in its place.
-pub(super) async fn held(psql: &Psql, database: &str) -> Result<(Server, Lock)> {
+///
+/// # Errors
+/// `Kind::Postgres` if it is a standby, or takes bytes for text although the backup's text has an encoding: nothing would
+/// convert it.
+pub(super) async fn held(psql: &Psql, database: &str, front: &Preamble) -> Result<(Server, Lock)> {
     let server = Server::inspect(psql).await?;
     refuse_standby(server.in_recovery)?;
+    let [own]: [String; 1] = psql.query("SELECT json_build_array(getdatabaseencoding());").await?;
+    if let Some(encoding) = front.toc.encoding().filter(|encoding| own == BYTES && *encoding != BYTES) {
+        return Err(Error::postgres(format!(
+            "{} has the encoding {BYTES}, so it would take the backup's {encoding} as bytes without a meaning",
+            identifier(database)
+        ))
+        .hint("restore into a new database with --to: it is created with the encoding of the backup"));
+    }
     let lock = Lock::against_restores(psql, database).await?;
     Ok((server, lock))
 }
@@ -166,6 +180,9 @@ fn announced(tables: &[LiveTable<'_>], database: &str, from: &Place, truncate: b
     let emptied = live_rows::labels(tables.iter());
     format!("replacing all rows of {emptied} in {database} by those of {from}")
 }
+
+/// The encoding of a database that converts nothing.
+const BYTES: &str = "SQL_ASCII";
 
 /// The tables with rows, and how many; refuses what cannot be appended.
 fn counts(chosen: &Inventory) -> Result<Vec<(String, u64)>> {
@@ -225,8 +242,21 @@ async fn check(psql: &Psql, front: &Preamble, database: &str) -> Result<Vec<Foun
         .collect();
     let encoding = front.toc.encoding().unwrap_or_else(|| "UTF8".into());
     let found = WantedTable::find(psql, &encoding, &wanted).await?;
-    let found = wanted.iter().zip(found).map(|(wanted, found)| fitting(wanted, found, database));
-    found.collect()
+    let found: Result<Vec<FoundTable>> =
+        wanted.iter().zip(found).map(|(wanted, found)| fitting(wanted, found, database)).collect();
+    let found = found?;
+    for (entry, found) in front.toc.with_data().zip(&found) {
+        let (_, schema, name) = entry.identity();
+        if !found.is_partitioned && destination(entry) != (schema.to_vec(), name.to_vec()) {
+            return Err(Error::verify(format!(
+                "the rows of {} would go into {}, which is not partitioned",
+                entry.label(),
+                found.name.each_ref().map(|name| identifier(name)).join(".")
+            ))
+            .hint("pg_dump writes no such archive: do not trust it"));
+        }
+    }
+    Ok(found)
 }
 
 /// In which order rows are appended.

@@ -38,7 +38,7 @@ pub async fn create(options: IntoOptions, run: &Run) -> Result<Appended> {
     let front = Preamble::read(&whole.archive.preamble)?;
     let clients = run.or(Clients::find(&clients)).await?;
     let psql = Psql::new(clients.newest()?, &target);
-    let (server, _lock) = run.or(held(&psql, &database)).await?;
+    let (server, _lock) = run.or(held(&psql, &database, &front)).await?;
     let client = client_for(&front, &clients, server.version())?;
     let psql = server.as_usual(psql).await;
     let (taken, parts) = (run.or(Taken::of(&psql)).await?, run.or(parts_of_tables(&psql)).await?);

@@ -31,6 +31,7 @@ pub async fn restore(
     let mut plan = request.plan_of_script(target).await?;
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
+        reader.look_through().await?;
         reader.bytes(&mut near).await?;
         // The end of the stream is what lets psql commit: it is given only here.
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))

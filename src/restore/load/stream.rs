@@ -28,7 +28,8 @@ pub const AT_ONCE: usize = 256 << 10;
 
 /// Runs the stream and `pg_restore` side by side until both are done.
 ///
-/// With an inventory, rows come after those that functions of their tables read.
+/// With an inventory, rows come after those that functions of their tables read, and every byte is compared with it before
+/// `pg_restore` gets it: it runs what it gets, and what somebody has put there instead of a dump may commit its own.
 pub async fn restore(
     reader: &BackupReader,
     inventory: Option<&Inventory>,
@@ -37,11 +38,15 @@ pub async fn restore(
     request: &RestoreRequest,
 ) -> Result<Filled> {
     let by_need = inventory.map(in_order_of_need).transpose()?.flatten();
+    let known = by_need.as_ref().or(inventory);
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
-        let contents = match &by_need {
-            Some(ordered) => excerpt::stream(reader, &reader.progress, ordered, &mut near).await?,
-            None => reader.stream(&mut near).await?,
+        let contents = match known {
+            Some(known) => excerpt::stream(reader, &reader.progress, known, &mut near).await?,
+            None => {
+                reader.look_through().await?;
+                reader.stream(&mut near).await?
+            }
         };
         // The end of the stream is what lets pg_restore commit: it is given only here.
         near.shutdown().await.map_err(|e| Error::unexpected("the stream cannot be ended").because(e))?;

@@ -191,7 +191,7 @@ impl Chooser<'_> {
     async fn choose(&self, mut candidates: Vec<Found>) -> Result<Chosen> {
         let at = self.newest_signed(&candidates).await?.unwrap_or(0);
         let refused = match self.check(&candidates, at).await {
-            Err(error) if error.kind() == Kind::Verify => Some(error),
+            Err(error) if !error.kind().is_signal() => Some(error),
             checked => checked.map(|()| None)?,
         };
         Ok(Chosen { found: candidates.swap_remove(at), refused })

@@ -245,7 +245,7 @@ impl Inventory {
     pub fn only(mut self, front: &Preamble) -> Self {
         let entries: HashSet<i32> = front.toc.entries().iter().map(TocEntry::dump_id).collect();
         self.blocks.retain(|block| entries.contains(&block.dump_id));
-        self.archive.preamble = front.to_bytes();
+        self.archive.preamble = front.with(TocEntry::anywhere).to_bytes();
         self.archive.tables = front.toc.tables() as u64;
         let blocks = self.blocks.iter().map(Block::archive_bytes);
         self.archive.bytes = blocks.fold(self.archive.preamble.len() as u64, u64::saturating_add);

@@ -168,10 +168,12 @@ pub async fn read(
 ) -> Result<Contents> {
     let mut reader = Reader::with_digests();
     reader.feed(&excerpt.archive.preamble)?;
+    let is_whole = excerpt.archive.bytes == opened.dump.plain_bytes;
+    let explained = |error: Error| opened.explain_dump(error, is_whole);
     let mut last = Bytes::new();
     let stretches: Vec<_> = excerpt.blocks.iter().map(Block::range).collect();
     if !stretches.is_empty() {
-        let pieces = Ranges::of(opened, progress).await?;
+        let pieces = Ranges::of(opened, progress).await.map_err(explained)?;
         let mut look = async |bytes: Bytes| {
             reader.feed(&bytes)?;
             progress.now_passing(reader.current().map(TocEntry::label).unwrap_or_default());
@@ -179,15 +181,15 @@ pub async fn read(
             take(std::mem::replace(&mut last, bytes)).await
         };
         for ascending in stretches.chunk_by(|one, next| one.end <= next.start) {
-            pieces.read(excerpt, ascending, &mut look).await.map_err(|e| opened.explain_dump(e, false))?;
+            pieces.read(excerpt, ascending, &mut look).await.map_err(explained)?;
         }
     }
-    let contents = reader.finish().map_err(|e| opened.explain_dump(e.into(), false))?;
+    let contents = reader.finish().map_err(|e| explained(e.into()))?;
     let differs = |(said, is): &(&Block, &crate::archive::Block)| said.sha256 != is.sha256.map(Digest);
     if let Some((block, is)) = excerpt.blocks.iter().zip(&contents.blocks).find(differs) {
         let place = block.first_difference(is);
         let differs = Error::verify(format!("{} is not what was backed up{place}", block.label()));
-        return Err(opened.explain_dump(differs, false));
+        return Err(explained(differs));
     }
     take(last).await?;
     Ok(contents)

@@ -8,6 +8,7 @@ use crate::archive::Contents;
 use crate::error::{Error, Result};
 use crate::pipeline::Watch;
 use crate::progress::{Direction, Progress};
+use crate::stored::find::catalogue::Signature;
 use crate::stored::format::inventory::Inventory;
 use crate::stored::watch::ArchiveWatch;
 use std::ops::Deref;
@@ -91,6 +92,18 @@ impl BackupReader {
     /// Streams the plaintext, whatever it is, into `sink`; the last bytes only after everything has agreed.
     pub async fn bytes(&self, sink: &mut (impl AsyncWrite + Unpin + Send)) -> Result<()> {
         self.pass_by(sink, &mut ()).await
+    }
+
+    /// Reads a signed backup once before it is given to somebody who runs it: whoever may write to the store can put something
+    /// else there instead of its dump, and the whole is known to be ours only at its end.
+    pub async fn look_through(&self) -> Result<()> {
+        if self.backup.signature != Signature::Verified || self.excerpt.is_some() {
+            return Ok(());
+        }
+        self.shown_to(&mut ()).await?;
+        self.progress.plain.store(0, Ordering::Relaxed);
+        self.progress.stored.store(0, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Lets `watch` see the plaintext, whatever it is, and checks it like a stream.

@@ -435,3 +435,27 @@ fn it_is_as_old_as_its_file_unless_told_otherwise() {
     assert!(shown(&place)["id"].as_str().unwrap().starts_with("2024"));
     assert!(shown(&place)["duration_s"].as_f64().unwrap() < 120.0);
 }
+
+/// `pg_dump` into a file notes where data lies; in an archive of some tables it lies elsewhere.
+#[test]
+fn some_tables_of_an_archive_that_was_a_file_are_read_from_a_file() {
+    for major in Major::CLIENTS {
+        let (cluster, place) = (Cluster::shared(major), Place::folder());
+        let database = cluster.create_database("placed");
+        for table in ["a", "b", "c"] {
+            let rows = format!("CREATE TABLE {table} AS SELECT generate_series(1, 1000) n");
+            cluster.psql(&database, &rows);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let [dump, part] = ["whole.dump", "part.dump"].map(|name| folder.path().join(name));
+        let taken = cluster.client("pg_dump").args(["-Fc", "-f"]).arg(&dump).arg(&database).status().unwrap();
+        assert!(taken.success());
+        place.pgstow(&["adopt", dump.to_str().unwrap(), "--name", "app", "--no-encryption"]).succeeds();
+        let words = ["fetch", "latest", "--table", "b", "--table", "c", "-o", part.to_str().unwrap()];
+        place.opens(&words).succeeds();
+        let copy = cluster.create_database("placed");
+        let restored = cluster.client("pg_restore").args(["-d", &copy]).arg(&part).output().unwrap();
+        assert!(restored.status.success(), "{}", String::from_utf8_lossy(&restored.stderr));
+        assert_eq!(cluster.psql(&copy, "SELECT (SELECT count(*) FROM b) + (SELECT count(*) FROM c)"), "2000");
+    }
+}
