@@ -11,14 +11,14 @@
 //!
 //! While it reads them, `pg_dump` could wait for a lock for ever; here the wait has a limit.
 
-use crate::archive::{Preamble, Reader, TocEntry, number};
+use crate::archive::{Preamble, Reader, TocEntry, number, qualified};
 use crate::error::{Error, Kind, Result};
 use crate::postgres::dump::dump;
 use crate::postgres::{
     Changes, ChildOutput, Client, DumpOptions, Moment, Psql, Situation, Snapshot, Unlocked, waits_too_long,
 };
 use crate::sql::EntryKind;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Cursor};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +32,8 @@ const ATTEMPTS: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long `pg_dump` may wait for locks if we have some of them already: whoever waits for those keeps it away, too.
 const LOCKED_WAIT: Duration = Duration::from_secs(5);
+/// The most tables that are locked only to keep somebody waiting: the server has room for few locks.
+const MOST_LOCKS: usize = 100;
 /// Sessions that a shared snapshot takes: its own, `pg_dump`'s, that of a question, and one that reads.
 const FOR_SHARING: u32 = 4;
 /// What helps if objects come and go all the time.
@@ -100,7 +102,9 @@ impl<'a> Dumping<'a> {
         // What is done meanwhile takes locks too. Whoever waits for one of them keeps pg_dump away from the table, and both
         // wait for us: nobody would ever get on.
         let mut ahead = shared;
-        for attempt in 1.. {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
             let first: Vec<String> = std::mem::take(&mut locked);
             let is_impatient = ahead || !first.is_empty();
             let options = &if is_impatient { impatient(self.options) } else { self.options.clone() };
@@ -108,8 +112,9 @@ impl<'a> Dumping<'a> {
             let meanwhile = ahead.then_some(&meanwhile);
             let why = match Begun::begin(Dumping { options, ..self }, sharing, meanwhile).await {
                 Err(error) if attempt < ATTEMPTS && lost_an_object(&error) => error.to_string(),
+                // It counts for nothing: only the next one is patient.
                 Err(error) if ahead && waited_for_lock(&error) => {
-                    ahead = false;
+                    (ahead, attempt) = (false, attempt - 1);
                     error.to_string()
                 }
                 // Without these locks, and perhaps without a snapshot of ours, it may do.
@@ -149,7 +154,6 @@ impl<'a> Dumping<'a> {
             tracing::info!("pg_dump begins again: {why}");
             tokio::time::sleep(PAUSE * attempt).await;
         }
-        Err(Error::unexpected("pg_dump was begun too often"))
     }
 
     /// Whether nothing else can be asked while `pg_dump` runs.
@@ -300,6 +304,23 @@ impl Begun {
     /// Its header and definitions, and the snapshot it shares; or why not.
     pub fn shared(&self) -> Result<(&Preamble, &Arc<Snapshot>), &'static str> {
         self.preamble.as_ref().zip(self.snapshot.as_ref()).ok_or(self.unshared.unwrap_or(NO_DEFINITIONS))
+    }
+
+    /// Some of the tables whose rows it reads, named as SQL: of each schema one, and of some more, if they are not too many.
+    pub fn some_tables(&self) -> Vec<String> {
+        let Some(Preamble { toc, .. }) = &self.preamble else { return Vec::new() };
+        let (mut first, mut more, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+        // A session of ours writes names as UTF-8.
+        let entries = toc.with_data().filter(|_| toc.encoding().as_deref() == Some("UTF8"));
+        for entry in entries.filter(|entry| entry.kind() == EntryKind::TableData) {
+            let (_, schema, name) = entry.identity();
+            let Ok(table) = String::from_utf8(qualified(schema, name)) else { continue };
+            // No script of ours holds a backslash.
+            if !table.contains('\\') {
+                if seen.insert(schema) { &mut first } else { &mut more }.push(table);
+            }
+        }
+        first.into_iter().chain(more).take(MOST_LOCKS).collect()
     }
 
     /// Ends it: others write the data, from the snapshot if they have kept it.

@@ -6,7 +6,7 @@ use super::rights;
 use crate::branch::{self, NeonSource};
 use crate::consistent::Dumping;
 use crate::dump::checks;
-use crate::dump::every::one_of;
+use crate::dump::every::{one_of, say_what_is_left_out};
 use crate::dump::request::DumpRequest;
 use crate::error::Result;
 use crate::postgres::databases::{Databases, databases};
@@ -53,6 +53,7 @@ pub async fn examine(
                 )
             };
             let Some(found) = findings.check("databases", asking, say).await? else { return Ok(None) };
+            say_what_is_left_out(&found, exclude, findings.run());
             for database in &found.open {
                 findings.about(Some(database));
                 match one_of(each, database) {

@@ -62,10 +62,8 @@ fn rights(
             error = error.hint(format!("or leave that out of the backup: {}", shortened(excluded)));
         }
         if hidden.large_objects > 0 {
-            // Settings of a role count only for the one that logs in.
-            let login = identifier(&server.login);
             error = error.hint(format!(
-                "large objects: ALTER ROLE {login} SET lo_compat_privileges = on, as a superuser; or GRANT SELECT ON LARGE OBJECT …"
+                "large objects: GRANT SELECT ON LARGE OBJECT … TO {role}; docs/backup.md has a statement for all of them"
             ));
         }
         findings.failed("rights", error)?;

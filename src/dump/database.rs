@@ -57,7 +57,8 @@ pub async fn back_up(database: &DumpRequest, writing: &WriteOptions, run: &Run) 
     }
     let Dump { client, psql, options, server, .. } = &dumping;
     let left = dumping.lock.besides(server.sessions_left);
-    let reading = Reading::start(Dumping { client, psql, options, left }, server, database.sessions, run);
+    let (source, may_hold) = (Dumping { client, psql, options, left }, !database.allow_pooled);
+    let reading = Reading::start(source, server, database.sessions, may_hold, run);
     let (reading, archive) = run.or(reading).await?;
     let watch = ArchiveWatch::with_digests(dumping.writer.progress.clone());
     let roles = OnceCell::new();

@@ -18,6 +18,8 @@ pub struct EveryDatabase {
     /// Each database, and its backup or what went wrong.
     pub databases: Vec<(String, Result<StoredBackup, Failed>)>,
     failures: Failures,
+    /// The signal that ended the run before all were backed up.
+    stopped: Option<Error>,
     /// How many of the failures have a backup, but not in every store.
     incomplete: usize,
 }
@@ -40,6 +42,9 @@ impl EveryDatabase {
 
     /// Fails if any database was not backed up.
     pub fn conclude(self) -> Result<()> {
+        if let Some(stopped) = self.stopped {
+            return Err(stopped);
+        }
         let incomplete = self.incomplete;
         self.failures.conclude(|failed, of| match failed - incomplete {
             0 => format!("{incomplete} of {of} databases were not backed up into every store"),
@@ -68,20 +73,19 @@ pub async fn back_up(
         Ok((psql, found))
     };
     let (psql, found) = run.or(asking).await?;
-    say_what_is_left_out(&found, run);
-    for pattern in exclude {
-        if !found.excluded.iter().any(|name| fits(pattern, name)) {
-            tracing::warn!("--exclude {pattern} matches nothing, so it leaves nothing out");
-        }
-    }
+    say_what_is_left_out(&found, exclude, run);
     let names = found.open;
     if names.is_empty() {
         return Err(
             Error::usage("no database is left to be backed up").hint("--exclude excludes all of them")
         );
     }
-    let mut every =
-        EveryDatabase { databases: Vec::new(), failures: Failures::of_unnamed(names.len()), incomplete: 0 };
+    let mut every = EveryDatabase {
+        databases: Vec::new(),
+        failures: Failures::of_unnamed(names.len()),
+        stopped: None,
+        incomplete: 0,
+    };
     for database in names {
         let one = one_of(each, &database);
         let name = one.as_ref().ok().and_then(|one| one.name.clone());
@@ -104,6 +108,11 @@ pub async fn back_up(
                 every.failures.leave_one_out();
                 continue;
             }
+            // What was stored before is reported all the same.
+            Err(error) if error.kind().is_signal() => {
+                every.stopped = Some(error);
+                break;
+            }
             Err(error) => {
                 let error = match error.situation() {
                     Some(Situation::ConnectDenied | Situation::NotAdmitted) => {
@@ -123,7 +132,12 @@ pub async fn back_up(
 }
 
 /// Names the databases that are not backed up, and why.
-fn say_what_is_left_out(found: &Databases, run: &Run) {
+pub fn say_what_is_left_out(found: &Databases, exclude: &[String], run: &Run) {
+    for pattern in exclude {
+        if !found.excluded.iter().any(|name| fits(pattern, name)) {
+            tracing::warn!("--exclude {pattern} matches nothing, so it leaves nothing out");
+        }
+    }
     let Databases { open: _, excluded, templates, of_service, closed, invalid, unfinished } = found;
     if !excluded.is_empty() {
         run.say(format!("skipped, as --exclude says: {}", excluded.join(", ")));

@@ -5,7 +5,7 @@
 use crate::consistent::Dumping;
 use crate::error::{Error, Result};
 use crate::parallel::{self, Dump, Sessions};
-use crate::postgres::{Psql, Server, Unlocked};
+use crate::postgres::{Kept, Psql, Server};
 use crate::run::Run;
 
 /// How often reading is begun.
@@ -14,11 +14,12 @@ const ATTEMPTS: u32 = 3;
 /// A database that is being read.
 pub struct Reading {
     /// What no lock keeps, as it was before that.
-    unlocked: Unlocked,
+    kept: Kept,
 }
 
 impl Reading {
-    /// Starts `pg_dump`, anew if a type was changed before it had read all definitions.
+    /// Starts `pg_dump`, anew if a type was changed before it had read all definitions. If a session `may_hold` something,
+    /// because no pooler is in between, one holds locks.
     ///
     /// # Errors
     /// Those of [`parallel::start`].
@@ -26,19 +27,20 @@ impl Reading {
         dumping: Dumping<'_>,
         server: &Server,
         sessions: Sessions,
+        may_hold: bool,
         run: &Run,
     ) -> Result<(Self, Dump)> {
         for attempt in 1.. {
-            let (dump, unlocked) = parallel::start(dumping, server, sessions, run).await?;
+            let (dump, kept) = parallel::start(dumping, server, sessions, may_hold, run).await?;
             // Those who read may need all the sessions that there are.
             if dumping.left.is_some() || attempt == ATTEMPTS {
-                return Ok((Self { unlocked }, dump));
+                return Ok((Self { kept }, dump));
             }
-            match unlocked.changed_type(dumping.psql).await {
+            match kept.changed_type(dumping.psql).await {
                 Ok(Some(what)) => {
                     tracing::info!("pg_dump begins again: {what} while definitions were read");
                 }
-                _ => return Ok((Self { unlocked }, dump)),
+                _ => return Ok((Self { kept }, dump)),
             }
         }
         Err(Error::unexpected("pg_dump was begun too often"))
@@ -47,8 +49,8 @@ impl Reading {
     /// Asks whether the rows of these tables, which were read, are theirs and fit their definitions.
     ///
     /// # Errors
-    /// Those of [`Unlocked::fit`].
+    /// Those of [`Kept::fit`].
     pub async fn check(&self, psql: &Psql, tables: &[u32]) -> Result<()> {
-        self.unlocked.fit(psql, tables).await
+        self.kept.fit(psql, tables).await
     }
 }

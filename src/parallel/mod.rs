@@ -16,7 +16,7 @@ mod ranges;
 
 use crate::consistent::{self, Begun, Dumping};
 use crate::error::{Error, Result};
-use crate::postgres::{DumpOptions, Heap, Server, Snapshot, Unlocked};
+use crate::postgres::{DumpOptions, Heap, Kept, Server, Snapshot};
 use crate::run::Run;
 use crate::units::count;
 use futures_util::future::try_join_all;
@@ -77,7 +77,8 @@ impl Sessions {
     }
 }
 
-/// Starts a dump of a database on this server; also returns what no lock keeps as it was before that.
+/// Starts a dump of a database on this server; also returns what no lock keeps as it was before that, with locks on tables if
+/// a session `may_hold` some.
 ///
 /// # Errors
 /// Those of [`Dumping::begin`]. If several sessions are not possible, one is taken, and a sentence says why.
@@ -85,12 +86,18 @@ pub async fn start(
     dumping: Dumping<'_>,
     server: &Server,
     sessions: Sessions,
+    may_hold: bool,
     run: &Run,
-) -> Result<(Dump, Unlocked)> {
+) -> Result<(Dump, Kept)> {
+    let keep = async |begun: &Begun| {
+        // Where sessions are counted, others need them.
+        let tables = if may_hold && dumping.left.is_none() { begun.some_tables() } else { Vec::new() };
+        begun.unlocked.clone().keep(dumping.psql, &tables).await
+    };
     if !may_be_several(dumping, server, sessions, run) {
         let (begun, _) = dumping.begin(false, async |_| ()).await?;
-        let unlocked = begun.unlocked.clone();
-        return Ok((Box::new(begun.stream()), unlocked));
+        let kept = keep(&begun).await;
+        return Ok((Box::new(begun.stream()), kept));
     }
     let large = OnceCell::new();
     let largest = || async { large.get_or_init(|| largest(dumping, sessions)).await };
@@ -101,7 +108,7 @@ pub async fn start(
         Ok(())
     };
     let ((begun, ahead), ()) = tokio::try_join!(dumping.begin(true, ahead), asking)?;
-    let unlocked = begun.unlocked.clone();
+    let kept = keep(&begun).await;
     let merge = several(dumping, &begun, ahead.flatten(), sessions, run).await.unwrap_or_else(|error| {
         match consistent::unshared_because(&error) {
             Some(why) => sessions.one_reads(run, why),
@@ -112,10 +119,10 @@ pub async fn start(
         }
         None
     });
-    let Some(merge) = merge else { return Ok((Box::new(begun.stream()), unlocked)) };
+    let Some(merge) = merge else { return Ok((Box::new(begun.stream()), kept)) };
     // The others hold the locks now.
     begun.stop().await;
-    Ok((Box::new(merge.stream()), unlocked))
+    Ok((Box::new(merge.stream()), kept))
 }
 
 /// Whether several sessions may read; says why not.

@@ -24,10 +24,10 @@ pub use connect::{ConnInfo, PasswordCommand};
 pub use failure::{Constraint, Situation};
 pub use process::{ChildInput, ChildOutput, Environment, Program, REPORT, Reports, Secret, all_reaped};
 pub use server::{
-    Backend, Changes, Checkpoints, Cluster, FoundTable, Heap, KNOWS_PAGE_RANGES, Locale, Moment, Presets,
-    Reference, Referring, Server, TargetFacts, Unlocked, Unreachable, Unreadable, WantedTable, databases,
-    exclusive_locks, extensions, first_names, heaps, lock_holders, managed, patterns, refuse_shared_backends,
-    refuse_standby, waits_too_long,
+    Backend, Changes, Checkpoints, Cluster, FoundTable, Heap, KNOWS_PAGE_RANGES, Kept, Locale, Moment,
+    Presets, Reference, Referring, Server, TargetFacts, Unlocked, Unreachable, Unreadable, WantedTable,
+    databases, exclusive_locks, extensions, first_names, heaps, lock_holders, managed, patterns,
+    refuse_shared_backends, refuse_standby, waits_too_long,
 };
 pub use sql::{LONGEST_NAME, identifier, literal, masked};
 pub use tools::{

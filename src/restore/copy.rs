@@ -155,7 +155,8 @@ impl Content for PassingDump<'_> {
         let left = sessions_left(&psql).await?;
         let extensions: Vec<Extension> = extensions(&psql).await?;
         let dumping = Dumping { client, psql: &psql, options: &options.dump, left };
-        let (dump, unlocked) = parallel::start(dumping, server, options.sessions, run).await?;
+        let (dump, kept) =
+            parallel::start(dumping, server, options.sessions, !options.allow_pooled, run).await?;
         let jobs = target.at_most(jobs(options.jobs, server.size_bytes));
         let loaded = async {
             let mut arriving = Arriving::begin(far).await?;
@@ -169,8 +170,10 @@ impl Content for PassingDump<'_> {
             plan.left_out.extend(left_out.iter().map(Lacking::said));
             Ok((front, gone, plan))
         };
-        let (contents, (front, gone, mut plan)) = tokio::try_join!(hand_on(dump, near, &progress), loaded)?;
-        unlocked.fit(&psql, &contents.toc.tables_with_rows()).await?;
+        let read = hand_on(dump, near, &progress, async |contents| {
+            kept.fit(&psql, &contents.toc.tables_with_rows()).await
+        });
+        let (contents, (front, gone, mut plan)) = tokio::try_join!(read, loaded)?;
         let whole = Inventory::new(contents, &[]);
         // Only now are they counted.
         plan.left_out.extend(rows_gone(&whole, &extensions, &gone));
@@ -201,11 +204,17 @@ impl Content for PassingDump<'_> {
     }
 }
 
-/// Hands the dump on, its last bytes and its end only when it is known to be whole.
-async fn hand_on(dump: parallel::Dump, mut to: DuplexStream, progress: &Progress) -> Result<Contents> {
+/// Hands the dump on, its last bytes and its end only when it is known to be whole, and `fits`.
+async fn hand_on(
+    dump: parallel::Dump,
+    mut to: DuplexStream,
+    progress: &Progress,
+    fits: impl AsyncFnOnce(&Contents) -> Result<()>,
+) -> Result<Contents> {
     let mut watch = ArchiveWatch::new(progress.clone());
     let held = pass_on(dump, &mut watch, &mut to, &progress.plain).await?;
     let contents = watch.finish()?;
+    fits(&contents).await?;
     let cannot = |e| Error::from_io(e, Kind::Unexpected, "the stream cannot be ended");
     for bytes in held {
         to.write_all(&bytes).await.map_err(cannot)?;

@@ -45,7 +45,7 @@ pub use locale::Locale;
 pub use pooled::{Backend, moved, refuse_shared_backends};
 pub use presets::Presets;
 pub use rights::{Unreachable, first_names};
-pub use unlocked::Unlocked;
+pub use unlocked::{Kept, Unlocked};
 pub use unreadable::Unreadable;
 
 /// A server and the database connected to.

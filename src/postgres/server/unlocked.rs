@@ -13,10 +13,13 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tokio::sync::Mutex;
 
 use crate::error::{Error, Result};
 use crate::postgres::sql::{list, literal};
 use crate::postgres::tools::Psql;
+use crate::postgres::tools::psql::read;
+use crate::postgres::tools::session::Session;
 
 /// The names of schemas at some moment, and the types whose values are not written from what a row has alone.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -32,6 +35,31 @@ pub struct Unlocked {
 /// Which transaction wrote a value, a hash of its name, and its place among the others.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 struct Value(u32, i32, f32);
+
+/// The same, and locks on some of the tables that are read, for as long as this lives: whoever needs such a table for himself, to
+/// drop its schema and to give another its name, waits until it was asked whether anything was changed.
+pub struct Kept {
+    unlocked: Unlocked,
+    /// The session with the locks; nothing if it could not have them at once.
+    session: Mutex<Option<Session>>,
+}
+
+impl Kept {
+    /// Asks whether the rows of these tables, which were read, are theirs, and written as these types were. Lets go of the locks
+    /// after that.
+    ///
+    /// # Errors
+    /// If a schema or a type was changed. If that cannot be asked, there is only a warning: the dump itself is whole.
+    pub async fn fit(&self, psql: &Psql, tables: &[u32]) -> Result<()> {
+        let mut session = self.session.lock().await.take();
+        self.unlocked.fit(psql, session.as_mut(), tables).await
+    }
+
+    /// What was changed since of any type.
+    pub async fn changed_type(&self, psql: &Psql) -> Result<Option<String>> {
+        self.unlocked.changed_type(psql).await
+    }
+}
 
 /// The first of each kind, as SQL, that was changed.
 #[derive(Deserialize)]
@@ -69,15 +97,33 @@ impl Unlocked {
         psql.query(&format!("SELECT {};", Self::SQL)).await
     }
 
-    /// Asks whether the rows of these tables, which were read, are theirs, and written as these types were.
-    ///
-    /// # Errors
-    /// If a schema or a type was changed. If that cannot be asked, there is only a warning: the dump itself is whole.
-    pub async fn fit(&self, psql: &Psql, tables: &[u32]) -> Result<()> {
+    /// Locks these tables, named as SQL, in a session of its own; nobody is waited for, not even whether it has them.
+    pub async fn keep(self, psql: &Psql, tables: &[String]) -> Kept {
+        let begin = ["BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY".to_owned()];
+        let lock = |table: &String| format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE NOWAIT");
+        let all: Vec<String> = begin.into_iter().chain(tables.iter().map(lock)).collect();
+        // In one message.
+        let session = match tables.is_empty() {
+            true => None,
+            false => Session::open(psql, &format!("{};", all.join("; "))).await.ok(),
+        };
+        Kept { unlocked: self, session: Mutex::new(session) }
+    }
+
+    async fn fit(&self, psql: &Psql, session: Option<&mut Session>, tables: &[u32]) -> Result<()> {
         if tables.is_empty() {
             return Ok(());
         }
-        let Changed { schema, an_enum, composite } = match self.changes(psql, Some(tables)).await {
+        let question = self.question(Some(tables));
+        let answer = match session {
+            Some(session) => session.ask(&question).await.and_then(|answer| read(answer.as_bytes())),
+            None => Err(Error::unexpected("there is no session")),
+        };
+        let answer = match answer {
+            Ok(changed) => Ok(changed),
+            Err(_) => psql.query(&question).await,
+        };
+        let Changed { schema, an_enum, composite } = match answer {
             Ok(changed) => changed,
             Err(error) => {
                 tracing::warn!(
@@ -106,16 +152,16 @@ impl Unlocked {
         if self.values.is_empty() && self.composites.is_empty() {
             return Ok(None);
         }
-        let Changed { schema: _, an_enum, composite } = self.changes(psql, None).await?;
+        let Changed { schema: _, an_enum, composite } = psql.query(&self.question(None)).await?;
         Ok(of_type(an_enum, composite))
     }
 
-    /// What was changed since: of any schema and type, or of those that these tables are in, and that their rows can have.
+    /// Asks what was changed since: of any schema and type, or of those that these tables are in, and that their rows can have.
     ///
     /// A value of an enum that was written anew has another name, or another place: if many are added in between, the
     /// server numbers them all anew. One that has neither was renamed twice. Of a schema that was renamed and has its name
     /// again nothing is known: whoever grants what was granted already leaves the same traces.
-    async fn changes(&self, psql: &Psql, tables: Option<&[u32]>) -> Result<Changed> {
+    fn question(&self, tables: Option<&[u32]>) -> String {
         let holds = tables.map_or_else(
             || "true".to_owned(),
             |tables| {
@@ -126,7 +172,7 @@ impl Unlocked {
             },
         );
         let used = tables.map_or_else(|| "true".to_owned(), used_by);
-        let question = format!(
+        format!(
             concat!(
                 "SELECT json_build_object('schema', (SELECT min(format('%I', n.nspname)) \
                    FROM unnest('{{{}}}'::oid[], '{{{}}}'::int[]) AS had (schema, name) \
@@ -154,8 +200,7 @@ impl Unlocked {
             literal(&format!("{{{}}}", list(self.composites.values()))),
             used = used,
             holds = holds,
-        );
-        psql.query(&question).await
+        )
     }
 }
 

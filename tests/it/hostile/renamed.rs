@@ -168,6 +168,10 @@ const LONG_ROWS: &str = "CREATE TABLE gate (n int); CREATE TABLE a (n int, v tex
 
 /// What a command that reads a database says if this is done after it has read all definitions, and before it reads table `z`.
 fn while_rows_are_read(cluster: &Cluster, database: &str, command: Pgstow, sql: &str) -> Run {
+    meanwhile(cluster, database, command, || drop(cluster.psql(database, sql)))
+}
+
+fn meanwhile(cluster: &Cluster, database: &str, command: Pgstow, does: impl FnOnce()) -> Run {
     let toast = cluster
         .psql(database, "SELECT reltoastrelid::regclass FROM pg_class WHERE oid = 'public.a'::regclass");
     let mut holder = Session::open(cluster, database);
@@ -181,9 +185,37 @@ fn while_rows_are_read(cluster: &Cluster, database: &str, command: Pgstow, sql: 
     cluster.eventually(database, reading);
     // pg_dump may have read so far a moment before the backup goes on to store.
     std::thread::sleep(Duration::from_secs(1));
-    cluster.psql(database, sql);
+    does();
     holder.does("COMMIT");
     running.wait()
+}
+
+/// A load that drops the old schema waits for the backup, and comes right after it: that is no reason to fail.
+#[test]
+fn a_schema_that_is_replaced_when_all_rows_were_read() {
+    for major in MAJORS {
+        let (cluster, place) = (Cluster::shared(major), Place::folder());
+        let database = cluster.create_database("replaced");
+        cluster.psql(
+                &database,
+                &format!(
+                    "CREATE SCHEMA z_live; CREATE TABLE z_live.t AS SELECT generate_series(1, 20000) n;
+                     CREATE SCHEMA z_staging; CREATE TABLE z_staging.t AS SELECT -n AS n FROM z_live.t; {LONG_ROWS}"
+                ),
+            );
+        let mut load = Session::open(cluster, &database);
+        let url = cluster.url(&database);
+        let words = ["backup", "--no-encryption", "--readers", "1", &url];
+        let run = meanwhile(cluster, &database, place.pgstow(&words), || {
+            load.does("BEGIN; DROP SCHEMA z_live CASCADE; ALTER SCHEMA z_staging RENAME TO z_live; COMMIT");
+            let waits = "SELECT count(*) > 0 FROM pg_locks JOIN pg_stat_activity USING (pid)
+                             WHERE NOT granted AND query LIKE 'DROP SCHEMA%' AND datname = current_database()";
+            cluster.eventually(&database, waits);
+        });
+        run.assert_success();
+        cluster.eventually(&database, "SELECT min(n) < 0 FROM z_live.t");
+        assert_eq!(rows(&place, "t"), Some(20000));
+    }
 }
 
 /// No lock on a table keeps the name of its schema, and rows are read by name.

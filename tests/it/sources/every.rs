@@ -45,6 +45,23 @@ fn every_database_is_backed_up_on_its_own() {
     place.pgstow(&words).args(["--exclude", "*"]).fails(Kind::Usage).says("no database is left");
 }
 
+/// What was stored before a signal is there, so whoever watches hears of it.
+#[test]
+fn what_was_backed_up_before_a_signal_is_in_the_answer() {
+    let (cluster, place) = (server(Major::Distribution), Place::folder());
+    let _holder = hold(&cluster, "shop", "LOCK TABLE t");
+    let url = cluster.url("postgres");
+    let words = ["backup", "--all-databases", "--no-encryption", "--json", "--exclude", "postgres", &url];
+    let running = place.pgstow(&words).spawn();
+    let waits = "SELECT count(*) > 0 FROM pg_locks WHERE relation = 't'::regclass AND NOT granted";
+    cluster.eventually("shop", waits);
+    running.signal(rustix::process::Signal::TERM);
+    let run = running.wait().assert_failure(Kind::Terminated);
+    let made = run.json();
+    assert_eq!((made.as_array().unwrap().len(), &made[0]["name"]), (1, &"app".into()), "{run}");
+    assert_eq!(names(&place), ["app"]);
+}
+
 #[test]
 fn one_that_cannot_be_connected_to_is_left_out() {
     for major in [Major::Distribution, Major::V18] {
