@@ -225,5 +225,5 @@ fn names(databases: &[Database]) -> String {
 
 /// A connection as libpq takes it.
 pub fn conn(uri: &Uri) -> Result<ConnInfo> {
-    ConnInfo::parse(uri.reveal(), |_| None)
+    ConnInfo::of_service(uri.reveal())
 }

@@ -115,22 +115,23 @@ impl Monitoring {
         let trace = self.trace;
         let Self { options, courier, run_id, start, patience, .. } = self;
         let until = Instant::now() + patience.min(longest(record));
-        if let Some(path) = options.metrics_file {
+        let writing = async {
+            let Some(path) = options.metrics_file.clone() else { return };
             let samples = metrics::samples(record, SystemTime::now());
             let writing = tokio::task::spawn_blocking(move || textfile::update(&path, samples));
-            // A folder on a network share may hang.
+            // A folder on a network share may hang, and nobody else is to wait for it.
             match tokio::time::timeout_at(until.into(), writing).await {
                 Err(_) => tracing::warn!("the metrics were not written: their folder does not answer"),
                 Ok(Ok(Err(why))) => tracing::warn!("the metrics were not written: {why}"),
                 Ok(_) => {}
             }
-        }
-        let Some(courier) = courier else { return };
+        };
+        let Some(courier) = courier else { return writing.await };
         // The second ping must not overtake the first.
         if let Some(start) = start {
             let _ = tokio::time::timeout_at(until.into(), start).await;
         }
-        let mut all: Vec<BoxFuture<'_, ()>> = Vec::new();
+        let mut all: Vec<BoxFuture<'_, ()>> = vec![Box::pin(writing)];
         if let Some(url) = &options.ping {
             all.push(Box::pin(ping::end(&courier, url, &run_id, record, until)));
         }

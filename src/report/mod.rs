@@ -54,8 +54,8 @@ thread_local! {
     static LISTENING: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
 }
 
-/// Whether the runner of GitHub Actions reads stderr: a pipe, and the one that the shell of the step has, too. What goes into
-/// a file, or through `tee` into one, would be kept there with the secrets.
+/// Whether the runner of GitHub Actions reads stderr: a pipe, and the one that those have whose scripts this is run by.
+/// What goes into a file, or through `tee` into one, would be kept there with the secrets.
 fn is_read_by_runner() -> bool {
     let Ok(ours) = rustix::fs::fstat(io::stderr()) else { return false };
     let is_pipe = rustix::fs::FileType::from_raw_mode(ours.st_mode) == rustix::fs::FileType::Fifo;
@@ -63,8 +63,28 @@ fn is_read_by_runner() -> bool {
     let stderr_of = |process: u32| {
         std::fs::metadata(format!("/proc/{process}/fd/2")).ok().map(|found| (found.dev(), found.ino()))
     };
-    let both = stderr_of(std::process::id()).zip(stderr_of(std::os::unix::process::parent_id()));
-    is_pipe && both.is_none_or(|(ours, parents)| ours == parents)
+    let ours = stderr_of(std::process::id());
+    let mut process = std::os::unix::process::parent_id();
+    while is_script(process) {
+        if stderr_of(process).is_some_and(|theirs| ours.is_some_and(|ours| ours != theirs)) {
+            return false;
+        }
+        process = parent(process).unwrap_or_default();
+    }
+    is_pipe
+}
+
+/// Whether a process runs a script, or a command for one.
+fn is_script(process: u32) -> bool {
+    let program = std::fs::read_link(format!("/proc/{process}/exe")).unwrap_or_default();
+    let name = program.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    ["sh", "bash", "dash", "zsh", "busybox", "make", "env", "timeout", "sudo"].contains(&name)
+}
+
+/// The parent of a process.
+fn parent(process: u32) -> Option<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:")?.trim().parse().ok())
 }
 
 impl Report {

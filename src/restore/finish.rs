@@ -117,7 +117,9 @@ async fn say(plan: &Plan, target: &Target, when: When) -> Vec<String> {
 /// Says it of the database, and takes it back if this role could not enter the database any more.
 async fn carry(said: &DatabaseStatement, target: &Target) -> Result<()> {
     target.say_of_database(&said.sql, said.said_inside).await?;
-    if said.about != About::Setting {
+    let login = &target.server().login;
+    let is_ours = said.roles.is_empty() || said.roles.contains(login);
+    if said.about != About::Setting || !is_ours {
         return Ok(());
     }
     let Err(error) = target.can_be_entered().await else { return Ok(()) };

@@ -64,7 +64,7 @@ impl ReadyBackup {
     ) -> Result<(Outcome, Option<Swapped>)> {
         let swap = run.or(open(&self.clients, target)).await?;
         let chosen = self.request.fitting.owner.is_some();
-        if keep_old == Some(0) {
+        if keep_old == Some(0) && (swap.live().is_some() || swap.set_aside().next().is_some()) {
             self.check_keeping_none()?;
         }
         if swap.live().is_none() {
@@ -88,14 +88,17 @@ impl ReadyBackup {
             return Ok((outcome, None));
         }
         let mut swapped = finish(&swap, target, chosen, run).await?;
-        let lost = self.lost(&outcome, keep_old).join(", ");
-        let dropped = match keep_old {
-            Some(keep) if !lost.is_empty() => {
+        let lost = self.lost(&outcome).join(", ");
+        let keep_old = match keep_old {
+            Some(0) if !lost.is_empty() => {
                 tracing::warn!(
-                    "--keep-old {keep} drops nothing: only the old database is sure to have what did not come: {lost}"
+                    "--keep-old 0 keeps the old database: only it is sure to have what did not come: {lost}"
                 );
-                Vec::new()
+                Some(1)
             }
+            keep_old => keep_old,
+        };
+        let dropped = match keep_old {
             Some(keep) => drop_old(&swap, keep, swapped.kept_as.as_deref(), run).await,
             None => Vec::new(),
         };
@@ -105,16 +108,14 @@ impl ReadyBackup {
         Ok((outcome, Some(swapped)))
     }
 
-    /// What only the old database may have now. Older ones that are kept have it too, but for rows.
-    fn lost(&self, outcome: &Outcome, keep_old: Option<usize>) -> Vec<String> {
+    /// What only the old database may have now.
+    fn lost(&self, outcome: &Outcome) -> Vec<String> {
         let mut lost = self.request.left_out.clone();
-        if keep_old == Some(0) {
-            lost.extend_from_slice(&outcome.filled.plan.lost);
-            let lacking = &self.reader.backup.manifest.left_out;
-            lost.extend((!lacking.is_empty()).then(|| lacking.to_string()));
-            let not_compared = outcome.proof.iter().flat_map(|proof| &proof.not_compared);
-            lost.extend(not_compared.map(|what| format!("{what}, not compared")));
-        }
+        lost.extend_from_slice(&outcome.filled.plan.lost);
+        let lacking = &self.reader.backup.manifest.left_out;
+        lost.extend((!lacking.is_empty()).then(|| lacking.to_string()));
+        let not_compared = outcome.proof.iter().flat_map(|proof| &proof.not_compared);
+        lost.extend(not_compared.map(|what| format!("{what}, not compared")));
         lost
     }
 

@@ -8,7 +8,7 @@ use super::{keep, keys, monitoring, origin, store};
 use crate::cli::{self, CommonWords};
 use crate::error::{Error, Result};
 use crate::pipeline::keys::looks_secret;
-use crate::postgres::ConnInfo;
+use crate::postgres::{ConnInfo, masked};
 use crate::schedule::Moments;
 use crate::web::SecretUrl;
 use jiff::tz::TimeZone;
@@ -179,6 +179,9 @@ fn shown(key: &str, value: &str) -> String {
     // A command may have a secret in it, and is no URL; and a key may have been given for the name of its file.
     if key == "password_command" || looks_secret(value) {
         return HIDDEN.to_owned();
+    }
+    if ["after_sql", "check"].contains(&key) {
+        return masked(value);
     }
     if SECRET.contains(&key) || key == "push_gateway" {
         let one =

@@ -136,6 +136,18 @@ fn an_address_of_an_alarm_that_cannot_be_used_is_reported() {
 
 /// In a mount namespace of its own, so that the machine's settings stay as they are.
 #[test]
+fn what_is_in_the_quotes_of_a_statement_is_not_shown() {
+    let run = pgstow(["config", "check"]).env("PGSTOW_AFTER_SQL", "ALTER ROLE x PASSWORD 'hunter22'").run();
+    assert!(run.text().contains("ALTER ROLE x PASSWORD '…'"), "{run}");
+    assert!(
+        !format!("{run}")
+            .replace("PGSTOW_AFTER_SQL=\"ALTER ROLE x PASSWORD 'hunter22'\"", "")
+            .contains("hunter22"),
+        "{run}"
+    );
+}
+
+#[test]
 fn the_machines_file_is_read_last() {
     let may =
         std::process::Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "none", "/mnt"]).output();

@@ -59,7 +59,8 @@ COMMIT;
             format!(
                 "
   SELECT format('GRANT {database_rights} ON DATABASE %I TO %s', datname, grantee)
-    FROM pg_database WHERE datname = current_database() AND pg_has_role(datdba, 'USAGE')"
+    FROM pg_database WHERE datname = current_database()
+     AND (pg_has_role(datdba, 'USAGE') OR has_database_privilege(oid, 'CONNECT WITH GRANT OPTION'))"
             ),
             format!(
                 "
@@ -71,7 +72,8 @@ COMMIT;
   SELECT format('GRANT {rights} ON %s %I.%I TO %s',
                 CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n.nspname, c.relname, grantee)
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-   WHERE {NOT_SYSTEM} AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND pg_has_role(c.relowner, 'USAGE')"
+   WHERE {NOT_SYSTEM} AND has_schema_privilege(n.oid, 'USAGE')
+     AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND pg_has_role(c.relowner, 'USAGE')"
             ),
         ];
         let mut later = vec![("SCHEMAS", schema_rights), ("TABLES", rights), ("SEQUENCES", rights)];
@@ -81,7 +83,7 @@ COMMIT;
                 "
   SELECT format('GRANT ALL ON ROUTINE %s TO %s', p.oid::regprocedure, grantee)
     FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-   WHERE {NOT_SYSTEM} AND pg_has_role(p.proowner, 'USAGE')"
+   WHERE {NOT_SYSTEM} AND has_schema_privilege(n.oid, 'USAGE') AND pg_has_role(p.proowner, 'USAGE')"
             ));
         }
         let owners = OWNERS.replace("{not_system}", NOT_SYSTEM);

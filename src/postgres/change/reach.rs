@@ -53,6 +53,10 @@ fn shut_out(name: &str, first: Failure) -> Error {
         Some(situation) => error.in_situation(situation),
         None => error,
     };
+    let is_shut = matches!(situation, None | Some(Situation::ConnectDenied | Situation::DatabaseMissing));
+    if let Some(hint) = situation.filter(|_| !is_shut).and_then(Situation::hint_anywhere) {
+        return error.hint(hint);
+    }
     error
         .hint("a database is created from another one: GRANT CONNECT ON DATABASE postgres TO the role")
         .hint("if the service lets nobody create databases, name the one that you have: a restore fills it if it is empty")

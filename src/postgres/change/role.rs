@@ -20,6 +20,8 @@ pub(super) struct Role {
     /// As a digest, most likely; printed by nothing all the same.
     password: Option<String>,
     pub(super) comment: Option<String>,
+    /// Provider and text of security labels.
+    pub(super) labels: Vec<(String, String)>,
     /// Parameter and value, as SQL.
     pub(super) settings: Vec<(String, String)>,
 }
@@ -103,6 +105,11 @@ impl Role {
         if let Some(comment) = &self.comment {
             let statement = format!("COMMENT ON ROLE {name} IS {};", literal(comment));
             making.may.push((format!("the comment on {name}"), statement));
+        }
+        for (provider, label) in &self.labels {
+            let provider = identifier(provider);
+            let statement = format!("SECURITY LABEL FOR {provider} ON ROLE {name} IS {};", literal(label));
+            making.may.push((format!("the security label for {provider} of {name}"), statement));
         }
         for (parameter, value) in &self.settings {
             let statement = format!("ALTER ROLE {name} SET {} TO {value};", identifier(parameter));

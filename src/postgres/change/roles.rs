@@ -54,6 +54,17 @@ impl KnownRoles {
                 let setting = (parameter.name()?.to_owned(), value.iter().map(sql).collect());
                 self.roles.get_mut(name.name()?)?.settings.push(setting);
             }
+            [f, provider, on, role, name, is, Word::Literal(text)]
+                if first.is("SECURITY")
+                    && second.is("LABEL")
+                    && f.is("FOR")
+                    && on.is("ON")
+                    && role.is("ROLE")
+                    && is.is("IS") =>
+            {
+                let label = (provider.name()?.to_owned(), text.clone());
+                self.roles.get_mut(name.name()?)?.labels.push(label);
+            }
             [role, name, is, Word::Literal(text)]
                 if first.is("COMMENT") && second.is("ON") && role.is("ROLE") && is.is("IS") =>
             {
@@ -68,7 +79,8 @@ impl KnownRoles {
         Some(())
     }
 
-    /// The same roles under other names.
+    /// The same roles under other names. What owns and is granted moves with a name, and a role that has the new one already
+    /// stays as it is: it does not become a superuser, nor get another's password.
     #[must_use]
     pub fn renamed(self, other: &BTreeMap<String, String>) -> Self {
         let new = |name: String| other.get(&name).cloned().unwrap_or(name);
@@ -81,8 +93,14 @@ impl KnownRoles {
             }
         }
         let of_parameters = self.of_parameters.into_iter();
+        let (moved, stays): (Vec<_>, Vec<_>) =
+            self.roles.into_iter().partition(|(name, _)| other.contains_key(name));
+        let mut roles: BTreeMap<String, Role> = stays.into_iter().collect();
+        for (name, role) in moved {
+            roles.entry(new(name)).or_insert(role);
+        }
         Self {
-            roles: self.roles.into_iter().map(|(name, role)| (new(name), role)).collect(),
+            roles,
             memberships,
             of_parameters: of_parameters.map(|of| OfParameter { role: new(of.role), ..of }).collect(),
             major: self.major,
@@ -294,6 +312,26 @@ mod tests {
             .making(&BTreeSet::from(["app".to_owned()]), &facts(true, 17));
         let itself = making.may.iter().find(|(_, sql)| sql.starts_with("GRANT \"Web, 1\" TO"));
         assert_eq!(itself, None);
+    }
+
+    /// Ownership moves with a name; a role that is there already does not become a superuser with it.
+    #[test]
+    fn a_role_that_takes_another_s_place_stays_as_it_was() {
+        let sql = "CREATE ROLE app; ALTER ROLE app WITH LOGIN PASSWORD 'own';
+                   CREATE ROLE zed; ALTER ROLE zed WITH SUPERUSER LOGIN PASSWORD 'another';
+                   SECURITY LABEL FOR anon ON ROLE app IS 'MASKED';";
+        for old in ["zed", "Zed"] {
+            let other = BTreeMap::from([(old.to_owned(), "app".to_owned())]);
+            let made = KnownRoles::read(sql)
+                .renamed(&other)
+                .making(&BTreeSet::from(["app".to_owned()]), &facts(true, 17));
+            let text = made.must.join(" ");
+            assert!(text.contains("'own'") && !text.contains("SUPERUSER"), "{old}: {text}");
+            assert!(
+                made.may.iter().any(|(_, sql)| sql.contains("FOR \"anon\" ON ROLE \"app\" IS 'MASKED'")),
+                "{made:?}"
+            );
+        }
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub struct ConnInfo {
     inherited: Inherited,
     /// Whether the environment says nothing about this server.
     apart: bool,
+    /// Whether the environment says nothing about where it is, and as whom it is entered.
+    addressed: bool,
     /// Whether a pooler may be in between.
     pooled: bool,
     /// Who runs the programs that connect, if that is not whoever runs this.
@@ -44,6 +46,7 @@ struct Inherited {
     password: Option<Secret>,
     connect_timeout: bool,
     application_name: Option<String>,
+    service: bool,
 }
 
 /// How sessions call themselves unless the user says otherwise.
@@ -63,6 +66,21 @@ const ALIVE: [(&str, &str); 4] = [
 ];
 const TCP_USER_TIMEOUT: &str = "tcp_user_timeout";
 
+/// Variables that say where a server is, as whom it is entered, and with what.
+const ADDRESS: [&str; 11] = [
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPORT",
+    "PGUSER",
+    "PGDATABASE",
+    "PGPASSWORD",
+    "PGPASSFILE",
+    "PGSERVICE",
+    "PGSERVICEFILE",
+    "PGOPTIONS",
+    "PGTARGETSESSIONATTRS",
+];
+
 impl ConnInfo {
     /// Understands what the user typed; `lookup` answers for the environment (`PGHOST`, …).
     ///
@@ -78,10 +96,12 @@ impl ConnInfo {
             password: lookup("PGPASSWORD").map(Secret::new),
             connect_timeout: lookup("PGCONNECT_TIMEOUT").is_some(),
             application_name: lookup("PGAPPNAME"),
+            service: lookup("PGSERVICE").is_some(),
         };
         let (pairs, password, password_command) = (Vec::new(), None, None);
-        let (apart, pooled, run_by) = (false, false, None);
-        let mut info = Self { pairs, password, password_command, inherited, apart, pooled, run_by };
+        let (apart, addressed, pooled, run_by) = (false, false, false, None);
+        let mut info =
+            Self { pairs, password, password_command, inherited, apart, addressed, pooled, run_by };
         for (keyword, value) in parse::keywords_and_values(text)? {
             info.accept(keyword, value)?;
         }
@@ -167,8 +187,21 @@ impl ConnInfo {
         let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
         let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
         let (password, password_command, inherited) = (None, None, Inherited::default());
-        let (apart, pooled) = (true, false);
-        Self { pairs: pairs.into(), password, password_command, inherited, apart, pooled, run_by }
+        let (apart, addressed, pooled) = (true, true, false);
+        Self { pairs: pairs.into(), password, password_command, inherited, apart, addressed, pooled, run_by }
+    }
+
+    /// Understands the address that a service has given of one of its servers: it is complete, whatever the environment says of
+    /// others.
+    ///
+    /// # Errors
+    /// Those of [`Self::parse`].
+    pub fn of_service(address: &str) -> Result<Self> {
+        let mut info = Self { addressed: true, ..Self::parse(address, |_| None)? };
+        if info.get("port").is_none() {
+            info.set("port".into(), "5432".into());
+        }
+        Ok(info)
     }
 
     /// The same, with a command that every child's password is asked for; one in the connection itself comes first.
@@ -212,7 +245,7 @@ impl ConnInfo {
     /// The same, with a limit to how long a dead connection is waited for, unless the user or a service says one.
     fn alive(&self) -> Self {
         let mut other = self.clone();
-        if self.get("service").is_none() {
+        if self.get("service").is_none() && !self.inherited.service {
             let absent = |(keyword, _): &&(&str, &str)| self.get(keyword).is_none();
             ALIVE
                 .iter()
@@ -283,6 +316,7 @@ impl ConnInfo {
 
     fn give(&self, program: Program) -> Program {
         let program = if self.apart { program.without_libpq() } else { program };
+        let program = if self.addressed { program.without(&ADDRESS) } else { program };
         let program = match &self.run_by {
             Some(user) => program.user(user.clone()),
             None => program,

@@ -60,7 +60,10 @@ const ANYWHERE: &[(S, &str)] = &[
         S::LoginRoleMissing,
         "name a user that the server knows, in the URL or in PGUSER; the default is the system's user",
     ),
-    (S::DatabaseMissing, "check the database's name at the end of the URL"),
+    (
+        S::DatabaseMissing,
+        "check the database's name at the end of the URL; without one it is that of the user",
+    ),
     // Sessions and resources.
     (S::SessionLost, "the server or something in between ended the session; the server's log says why"),
     (
@@ -179,8 +182,8 @@ const TABLE: &[(S, &str)] = &[
     ),
     (
         S::LargeObjectDenied,
-        "pg_read_all_data does not include large objects: as a superuser, ALTER ROLE … SET lo_compat_privileges = on for the role \
-         that logs in, or GRANT SELECT ON LARGE OBJECT … TO it",
+        "pg_read_all_data does not include large objects: GRANT SELECT ON LARGE OBJECT … TO the role, or make it a member of their \
+         owner; docs/backup.md has a statement for all of them",
     ),
     (S::DatabaseInUse, "other sessions are connected to the database; end them first"),
     (

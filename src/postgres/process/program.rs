@@ -114,6 +114,13 @@ impl Program {
         self
     }
 
+    /// Removes these variables.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.env.retain(|(name, _)| !names.iter().any(|other| name == *other));
+        self
+    }
+
     /// Sets a variable to a secret, and scrubs it from whatever the child says.
     #[must_use]
     pub fn secret_env(self, name: &str, secret: Secret) -> Self {

@@ -1,6 +1,6 @@
 //! What of a backup is not restored, and why: said line by line, unless many lines would say nothing new.
 
-use crate::archive::TocEntry;
+use crate::archive::{EntryKind, TocEntry};
 use crate::postgres::identifier;
 use crate::units::count;
 use std::collections::BTreeMap;
@@ -13,6 +13,13 @@ pub const THERE: &str = "there already";
 
 /// Whether the restored database is the poorer for what is left out.
 pub fn is_loss(entry: &TocEntry, why: &str) -> bool {
+    // Every database has a schema public, whoever owns it.
+    let is_public = entry.kind() == EntryKind::Schema && entry.tag() == Some(b"public");
+    is_named(entry, why) && !is_public
+}
+
+/// Whether it is named in a line of its own.
+fn is_named(entry: &TocEntry, why: &str) -> bool {
     why != THERE && !entry.kind().is_grant() && !entry.kind().is_remark()
 }
 
@@ -24,7 +31,7 @@ pub fn say(left_out: &[(&TocEntry, &'static str)]) -> Vec<String> {
         let (_, schema, _) = entry.identity();
         let line = format!("{} ({why})", entry.described());
         all.push(line.clone());
-        match is_loss(entry, why) {
+        match is_named(entry, why) {
             true => tracing::warn!("left out: {line}"),
             false => counted.entry((schema, *why)).or_default().push(line),
         }

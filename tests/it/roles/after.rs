@@ -338,7 +338,8 @@ fn what_the_source_said_of_its_database_is_said_of_the_new_one() {
             .says("there is no role \"gone\"");
         let said = |cluster: &Cluster, name: &str| {
             cluster.psql("postgres", &format!(
-                "SELECT d.datconnlimit, pg_get_userbyid(d.datdba), shobj_description(d.oid, 'pg_database'), d.datacl::text,
+                "SELECT d.datconnlimit, pg_get_userbyid(d.datdba), shobj_description(d.oid, 'pg_database'),
+                        (SELECT string_agg(a::text, ' ' ORDER BY a::text) FROM unnest(d.datacl) a),
                         (SELECT string_agg(coalesce(nullif(setrole, 0)::regrole::text, '*') || setconfig::text, ' ' ORDER BY setrole::regrole::text)
                          FROM pg_db_role_setting WHERE setdatabase = d.oid AND setrole::regrole::text <> 'gone') FROM pg_database d WHERE datname = '{name}'"
             ))
@@ -350,7 +351,8 @@ fn what_the_source_said_of_its_database_is_said_of_the_new_one() {
     let copy = fresh("shop");
     place.opens(&["restore", "latest", "--to", &target.url(&copy), "-O", "-x"]).succeeds();
     let acl = format!(
-        "SELECT datacl IS NULL, pg_get_userbyid(datdba), datconnlimit FROM pg_database WHERE datname = '{copy}'"
+        "SELECT (SELECT bool_and(a = ANY (acldefault('d', datdba))) FROM unnest(datacl) a), pg_get_userbyid(datdba), datconnlimit
+         FROM pg_database WHERE datname = '{copy}'"
     );
     assert_eq!(target.psql("postgres", &acl), "t|postgres|42");
 }

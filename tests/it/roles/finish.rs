@@ -238,7 +238,7 @@ fn no_old_database_is_dropped_that_has_more() {
     place.backup(&cluster.url("app"), &["--name", "app"]);
     let swap = ["restore", "latest", "--swap", "--yes", "--to", &url("app"), "--keep-old", "0"];
     let run = place.opens(&swap).arg("--no-owner").succeeds();
-    run.says("--keep-old 0 drops nothing: only the old database is sure to have what did not come: PUBLICATION all_of_it");
+    run.says("--keep-old 0 keeps the old database: only it is sure to have what did not come: PUBLICATION all_of_it");
     let there = "SELECT count(*) FROM pg_database WHERE datname LIKE 'app_before_%'";
     assert_eq!(cluster.psql("postgres", there), "1");
     // Nobody knows what is in a plain dump.
@@ -248,4 +248,29 @@ fn no_old_database_is_dropped_that_has_more() {
     place.opens(&["adopt", dump.path().to_str().unwrap(), "--name", "plain", "--no-encryption"]).succeeds();
     let run = place.opens(&swap).args(["--name", "plain"]).fails(Kind::Usage);
     run.says("has no inventory to be compared with");
+}
+
+/// Whoever logs in as one role and works as another must get into what the other has created.
+#[test]
+fn a_role_that_works_as_another_enters_a_closed_database() {
+    for major in [Major::Distribution, Major::V18] {
+        let (cluster, place) = (Cluster::start(major), Place::folder());
+        let inherits = if major == Major::V18 { " WITH INHERIT FALSE, SET TRUE" } else { "" };
+        cluster.psql(
+            "postgres",
+            &format!(
+                "CREATE ROLE app_owner CREATEDB; CREATE ROLE dba LOGIN NOINHERIT PASSWORD 'limited-word';
+                 GRANT app_owner TO dba{inherits}; ALTER ROLE dba SET role = 'app_owner'"
+            ),
+        );
+        let database = cluster.create_database("works");
+        cluster.psql(&database, "CREATE TABLE t AS SELECT 1 AS n");
+        place.backup(&cluster.url(&database), &["--name", "app"]);
+        let url = |copy: &str| format!("postgres://dba:limited-word@127.0.0.1:{}/{copy}", cluster.port);
+        let copy = fresh("works");
+        place.opens(&["restore", "latest", "--no-owner", "--to", &url(&copy)]).succeeds();
+        let who = "SELECT count(*) FROM pg_database, aclexplode(datacl) WHERE datname = current_database() AND grantee = 'dba'::regrole";
+        assert_eq!(cluster.psql(&copy, who), "0");
+        place.opens(&["verify", "latest", "--restore", "--to", url("").trim_end_matches('/')]).succeeds();
+    }
 }

@@ -129,7 +129,7 @@ fn a_scheduler_keeps_no_database_from_being_restored() {
     // In its own database it comes back with its jobs, which may be taken back alone, too.
     let words = ["restore", "latest", "--name", "app", "--swap", "--yes", "--to", &cluster.url("app")];
     let run = place.opens(&words).args(["--keep-old", "0"]).succeeds().says(left_out);
-    run.says("--keep-old 0 drops nothing");
+    run.says("--keep-old 0 keeps the old database");
     cluster.psql("app", "CREATE EXTENSION pg_cron");
     place
         .opens(&["restore", "latest", "--name", "app", "--into", &cluster.url("app"), "--table", "cron.job"])

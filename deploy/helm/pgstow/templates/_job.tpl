@@ -23,8 +23,8 @@ spec:
   jobTemplate:
     spec:
       backoffLimit: {{ $job.backoffLimit }}
-      # A drained node is no failure. A database that was not reached or read may be a moment later; all else comes again, and
-      # a store that fails was waited for already.
+      # A drained node is no failure. A database that was not reached or read may be a moment later, and a session of a node that is
+      # gone may hold its lock for a while; all else comes again, and a store that fails was waited for already.
       podFailurePolicy:
         rules:
           - action: Ignore
@@ -35,7 +35,7 @@ spec:
             onExitCodes:
               containerName: pgstow
               operator: NotIn
-              values: [11]
+              values: [11, 16]
       activeDeadlineSeconds: {{ $job.activeDeadlineSeconds }}
       template:
         metadata:

@@ -49,6 +49,13 @@ impl Target {
         (self.closed, self.owner_waits) = (true, true);
     }
 
+    /// The role that logs in, if it is another than the one that works, and would be kept out with all others: the server
+    /// asks whether it may connect before it becomes that one.
+    pub(super) fn enters_as(&self) -> Option<&str> {
+        let login = &self.server.login;
+        Some(&login[..]).filter(|_| self.closed && *login != self.server.user)
+    }
+
     /// Makes this the tablespace that the database will lie in.
     pub fn lies_in(&mut self, tablespace: String) {
         self.tablespace = Some(tablespace);
@@ -87,6 +94,9 @@ impl Target {
         let called = identifier(&self.called);
         if self.closed {
             statement.push_str(&format!("\nREVOKE CONNECT ON DATABASE {called} FROM PUBLIC;"));
+        }
+        if let Some(login) = self.enters_as() {
+            statement.push_str(&format!("\nGRANT CONNECT ON DATABASE {called} TO {};", identifier(login)));
         }
         if self.owner_waits {
             statement.push_str(&format!("\nALTER DATABASE {called} ALLOW_CONNECTIONS true;"));

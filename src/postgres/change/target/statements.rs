@@ -101,7 +101,10 @@ ROLLBACK;";
         let owner = self.owner.as_ref().filter(|_| self.owner_waits);
         let give = owner.map(|owner| format!("ALTER DATABASE {called} OWNER TO {};", identifier(owner)));
         let open = (!self.inherits).then(|| format!("GRANT CONNECT ON DATABASE {called} TO PUBLIC;"));
-        let statements: Vec<String> = open.into_iter().chain(give).collect();
+        let ours = self.enters_as();
+        let ours =
+            ours.map(|login| format!("REVOKE CONNECT ON DATABASE {called} FROM {};", identifier(login)));
+        let statements: Vec<String> = open.into_iter().chain(ours).chain(give).collect();
         if statements.is_empty() { Ok(()) } else { self.maintenance.execute(&statements.join("\n")).await }
     }
 
