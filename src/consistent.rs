@@ -306,12 +306,19 @@ impl Begun {
         self.preamble.as_ref().zip(self.snapshot.as_ref()).ok_or(self.unshared.unwrap_or(NO_DEFINITIONS))
     }
 
+    /// The tables whose rows it reads.
+    pub fn tables(&self) -> Vec<u32> {
+        self.preamble.as_ref().map(|preamble| preamble.toc.tables_with_rows()).unwrap_or_default()
+    }
+
     /// Some of the tables whose rows it reads, named as SQL: of each schema one, and of some more, if they are not too many.
     pub fn some_tables(&self) -> Vec<String> {
         let Some(Preamble { toc, .. }) = &self.preamble else { return Vec::new() };
         let (mut first, mut more, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-        // A session of ours writes names as UTF-8.
-        let entries = toc.with_data().filter(|_| toc.encoding().as_deref() == Some("UTF8"));
+        // A session of ours writes names as UTF-8, and foreign tables are not to be locked.
+        let foreign: HashSet<i32> = toc.foreign_rows().map(TocEntry::dump_id).collect();
+        let entries = toc.with_data().filter(|entry| !foreign.contains(&entry.dump_id()));
+        let entries = entries.filter(|_| toc.encoding().as_deref() == Some("UTF8"));
         for entry in entries.filter(|entry| entry.kind() == EntryKind::TableData) {
             let (_, schema, name) = entry.identity();
             let Ok(table) = String::from_utf8(qualified(schema, name)) else { continue };

@@ -76,6 +76,7 @@ pub async fn back_up(database: &DumpRequest, writing: &WriteOptions, run: &Run) 
     let mut stored = tokio::select! {
         stored = dumping.writer.deliver(archive, watch, judge, run) => stored,
         never = reading_roles => never,
+        never = reading.check_early(psql) => match never {},
     }?;
     stored.before = dumping.before.as_ref().map(Before::held);
     announce(&stored, run);
@@ -184,7 +185,7 @@ impl<'a> Dump<'a> {
             );
         }
         checks::warn_of_lost_event_triggers(&contents.toc);
-        reading.check(&self.psql, &contents.toc.tables_with_rows()).await?;
+        reading.check(&self.psql).await?;
         let mut inventory = Inventory::new(contents, frames);
         inventory.extensions.clone_from(&self.besides.extensions);
         let bytes = self.writer.progress.plain.load(Ordering::Relaxed);

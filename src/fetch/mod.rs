@@ -103,12 +103,9 @@ pub async fn fetch(options: FetchOptions, json: bool, run: &Run) -> Result<Fetch
         }
     }
     let is_whole = tables.is_empty() && reader.backup.signature == Signature::Verified;
-    if is_whole
-        && output == Some(Output::Stdout)
-        && let Some(whole) = run.or(reader.inventory()).await?
-    {
-        // Whoever reads it may run it: it is compared with the inventory before it comes.
-        reader.narrow(whole);
+    if is_whole && output == Some(Output::Stdout) {
+        // Whoever reads it may run it: it is known before it comes.
+        run.or(read_by_inventory(&mut reader)).await?;
     }
     if let Some(output) = output {
         if check_space {
@@ -118,6 +115,23 @@ pub async fn fetch(options: FetchOptions, json: bool, run: &Run) -> Result<Fetch
         fetched.written = Some(write_archive(&reader, format, output, force, &clients, run).await?);
     }
     Ok(fetched)
+}
+
+/// Has every frame of a dump compared with the inventory before it is passed on; if there is none that can be read, the dump is
+/// read to its end first.
+async fn read_by_inventory(reader: &mut BackupReader) -> Result<()> {
+    match reader.inventory().await {
+        Ok(Some(whole)) => {
+            reader.narrow(whole);
+            Ok(())
+        }
+        Ok(None) => reader.look_through().await,
+        Err(error) if error.kind() == Kind::Verify => {
+            tracing::warn!("{error}");
+            reader.look_through().await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Refuses outputs that are in each other's way, or cannot be written.

@@ -115,10 +115,12 @@ impl Monitoring {
         let trace = self.trace;
         let Self { options, courier, run_id, start, patience, .. } = self;
         let until = Instant::now() + patience.min(longest(record));
-        let writing = async {
-            let Some(path) = options.metrics_file.clone() else { return };
+        let writing = options.metrics_file.clone().map(|path| {
             let samples = metrics::samples(record, SystemTime::now());
-            let writing = tokio::task::spawn_blocking(move || textfile::update(&path, samples));
+            tokio::task::spawn_blocking(move || textfile::update(&path, samples))
+        });
+        let writing = async {
+            let Some(writing) = writing else { return };
             // A folder on a network share may hang, and nobody else is to wait for it.
             match tokio::time::timeout_at(until.into(), writing).await {
                 Err(_) => tracing::warn!("the metrics were not written: their folder does not answer"),

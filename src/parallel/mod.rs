@@ -91,8 +91,8 @@ pub async fn start(
 ) -> Result<(Dump, Kept)> {
     let keep = async |begun: &Begun| {
         // Where sessions are counted, others need them.
-        let tables = if may_hold && dumping.left.is_none() { begun.some_tables() } else { Vec::new() };
-        begun.unlocked.clone().keep(dumping.psql, &tables).await
+        let some = if may_hold && dumping.left.is_none() { begun.some_tables() } else { Vec::new() };
+        begun.unlocked.clone().keep(dumping.psql, begun.tables(), &some).await
     };
     if !may_be_several(dumping, server, sessions, run) {
         let (begun, _) = dumping.begin(false, async |_| ()).await?;

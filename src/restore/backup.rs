@@ -12,7 +12,6 @@ use crate::postgres::clients::{Clients, Search, Version};
 use crate::postgres::{ConnInfo, Constraint, Naming, NotEmpty, PgRestoreOptions, Situation, Target};
 use crate::proof::{self, Proof, ProofBy};
 use crate::run::Run;
-use crate::stored::find::catalogue::Signature;
 use crate::stored::format::inventory::Inventory;
 use crate::stored::format::manifest::BackupKind;
 use crate::stored::read::excerpt;
@@ -341,19 +340,18 @@ async fn inventory(reader: &BackupReader, proof: ProofBy) -> Result<Option<Inven
             place.id, place.name
         )));
     }
-    let is_signed = reader.backup.signature == Signature::Verified;
     match reader.inventory().await {
         Ok(None) => {
             let whatever = if proof == ProofBy::Digests { ", and --proof is ignored" } else { "" };
             tracing::warn!("{} has no inventory: its rows will not be compared{whatever}", reader.place());
             Ok(None)
         }
-        // Who wants no proof gets the dump, whatever became of the inventory; but not instead of what was signed.
-        Err(error) if proof == ProofBy::Nothing && error.kind() == Kind::Verify && !is_signed => {
+        // Who wants no proof gets the dump, whatever became of the inventory.
+        Err(error) if proof == ProofBy::Nothing && error.kind() == Kind::Verify => {
             tracing::warn!("{error}");
             Ok(None)
         }
-        Err(error) if error.kind() == Kind::Verify && error.hints().is_empty() && !is_signed => {
+        Err(error) if error.kind() == Kind::Verify && error.hints().is_empty() => {
             Err(error.hint("--proof none restores the dump anyway, and proves nothing"))
         }
         found => found,

@@ -38,11 +38,11 @@ pub async fn feed(
     let name = program.name();
     run.say(format!("feeding {} to {name}", reader.place()));
 
+    run.or(reader.look_through()).await?;
     let stdout = if stdout_is_taken { Stdio::from(std::io::stderr()) } else { Stdio::inherit() };
     let mut command = program.write_into(stdout)?;
     let following = run.follow(&reader.progress);
     let feeding = async {
-        reader.look_through().await?;
         reader.bytes(&mut command).await?;
         command.finish().await
     };

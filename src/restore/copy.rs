@@ -170,9 +170,7 @@ impl Content for PassingDump<'_> {
             plan.left_out.extend(left_out.iter().map(Lacking::said));
             Ok((front, gone, plan))
         };
-        let read = hand_on(dump, near, &progress, async |contents| {
-            kept.fit(&psql, &contents.toc.tables_with_rows()).await
-        });
+        let read = hand_on(dump, near, &progress, kept.fit(&psql));
         let (contents, (front, gone, mut plan)) = tokio::try_join!(read, loaded)?;
         let whole = Inventory::new(contents, &[]);
         // Only now are they counted.
@@ -209,12 +207,12 @@ async fn hand_on(
     dump: parallel::Dump,
     mut to: DuplexStream,
     progress: &Progress,
-    fits: impl AsyncFnOnce(&Contents) -> Result<()>,
+    fits: impl Future<Output = Result<()>>,
 ) -> Result<Contents> {
     let mut watch = ArchiveWatch::new(progress.clone());
     let held = pass_on(dump, &mut watch, &mut to, &progress.plain).await?;
     let contents = watch.finish()?;
-    fits(&contents).await?;
+    fits.await?;
     let cannot = |e| Error::from_io(e, Kind::Unexpected, "the stream cannot be ended");
     for bytes in held {
         to.write_all(&bytes).await.map_err(cannot)?;

@@ -90,6 +90,8 @@ impl ReadyBackup {
         let mut swapped = finish(&swap, target, chosen, run).await?;
         let lost = self.lost(&outcome).join(", ");
         let keep_old = match keep_old {
+            // Somebody has made it meanwhile.
+            Some(0) if swap.live().is_none() => Some(1),
             Some(0) if !lost.is_empty() => {
                 tracing::warn!(
                     "--keep-old 0 keeps the old database: only it is sure to have what did not come: {lost}"

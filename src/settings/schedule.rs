@@ -87,6 +87,10 @@ fn check(typed: Vec<OsString>) -> Result<(&'static str, MetricsFile)> {
 fn check_verb(verb: Verb, has_document: bool) -> Result<()> {
     let name = verb.name();
     match verb {
+        Verb::Backup(words) if words.writing.passphrase && words.writing.passphrase_file.is_none() => {
+            Err(Error::usage("nobody is there to be asked for a passphrase every time")
+                .hint("give it with --passphrase-file or in PGSTOW_PASSPHRASE"))
+        }
         Verb::Backup(words) => Backup::read(*words).map(drop),
         Verb::Adopt(words) => Adopt::read(*words).map(drop),
         Verb::List(words) => List::read(&words).map(drop),

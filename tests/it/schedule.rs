@@ -224,6 +224,7 @@ fn what_cannot_run_is_refused_before_the_first_wait() {
     daily(&["swap", "--to", "postgres://h/x", "--back"], Kind::Usage)
         .says("swap is nothing to run again and again");
     daily(&["version"], Kind::Usage).says("again and again");
+    daily(&["backup", "--passphrase"], Kind::Usage).says("nobody is there to be asked for a passphrase");
     daily(&["restore", "latest", "--to", "postgres://h/x", "-i", "/nope"], Kind::Settings).says("/nope");
     daily(&["restore", "latest", "--table", "t", "--into", "postgres://h"], Kind::Usage).says("no database");
     daily(&["restore", "latest", "-i", "/nope", "--", "cat"], Kind::Settings).says("/nope");

@@ -84,27 +84,27 @@ impl KnownRoles {
     #[must_use]
     pub fn renamed(self, other: &BTreeMap<String, String>) -> Self {
         let new = |name: String| other.get(&name).cloned().unwrap_or(name);
+        let stays = |name: &String| !other.contains_key(name) && self.roles.contains_key(name);
+        let joins = |name: &String| other.get(name).is_some_and(stays);
         let mut memberships = Vec::new();
-        for m in self.memberships {
+        // What the other one was given, a role that stays does not get.
+        for m in self.memberships.into_iter().filter(|m| !joins(&m.member)) {
             let (role, member) = (new(m.role), new(m.member));
             // Two that have become one are no members of each other.
             if role != member {
                 Membership { role, member, ..m }.join(&mut memberships);
             }
         }
-        let of_parameters = self.of_parameters.into_iter();
+        let of_parameters = self.of_parameters.into_iter().filter(|of| !joins(&of.role));
+        let of_parameters: Vec<OfParameter> =
+            of_parameters.map(|of| OfParameter { role: new(of.role), ..of }).collect();
         let (moved, stays): (Vec<_>, Vec<_>) =
             self.roles.into_iter().partition(|(name, _)| other.contains_key(name));
         let mut roles: BTreeMap<String, Role> = stays.into_iter().collect();
         for (name, role) in moved {
             roles.entry(new(name)).or_insert(role);
         }
-        Self {
-            roles,
-            memberships,
-            of_parameters: of_parameters.map(|of| OfParameter { role: new(of.role), ..of }).collect(),
-            major: self.major,
-        }
+        Self { roles, memberships, of_parameters, major: self.major }
     }
 
     /// These roles, whoever is a member of them, and whom all those are members of; as far as they are

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::error::{Error, Result};
 use crate::postgres::sql::{list, literal};
@@ -40,19 +40,26 @@ struct Value(u32, i32, f32);
 /// drop its schema and to give another its name, waits until it was asked whether anything was changed.
 pub struct Kept {
     unlocked: Unlocked,
+    /// The tables with rows.
+    tables: Vec<u32>,
     /// The session with the locks; nothing if it could not have them at once.
     session: Mutex<Option<Session>>,
+    /// Why the rows do not fit, once that was asked.
+    asked: OnceCell<Option<Error>>,
 }
 
 impl Kept {
-    /// Asks whether the rows of these tables, which were read, are theirs, and written as these types were. Lets go of the locks
-    /// after that.
+    /// Asks whether the rows of the tables, which were read, are theirs, and written as these types were. Lets go of the locks
+    /// after that. Whoever asks again gets the same answer.
     ///
     /// # Errors
     /// If a schema or a type was changed. If that cannot be asked, there is only a warning: the dump itself is whole.
-    pub async fn fit(&self, psql: &Psql, tables: &[u32]) -> Result<()> {
-        let mut session = self.session.lock().await.take();
-        self.unlocked.fit(psql, session.as_mut(), tables).await
+    pub async fn fit(&self, psql: &Psql) -> Result<()> {
+        let ask = async || {
+            let mut session = self.session.lock().await.take();
+            self.unlocked.fit(psql, session.as_mut(), &self.tables).await.err()
+        };
+        self.asked.get_or_init(ask).await.clone().map_or(Ok(()), Err)
     }
 
     /// What was changed since of any type.
@@ -97,17 +104,16 @@ impl Unlocked {
         psql.query(&format!("SELECT {};", Self::SQL)).await
     }
 
-    /// Locks these tables, named as SQL, in a session of its own; nobody is waited for, not even whether it has them.
-    pub async fn keep(self, psql: &Psql, tables: &[String]) -> Kept {
-        let begin = ["BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY".to_owned()];
-        let lock = |table: &String| format!("LOCK TABLE ONLY {table} IN ACCESS SHARE MODE NOWAIT");
-        let all: Vec<String> = begin.into_iter().chain(tables.iter().map(lock)).collect();
-        // In one message.
-        let session = match tables.is_empty() {
-            true => None,
-            false => Session::open(psql, &format!("{};", all.join("; "))).await.ok(),
-        };
-        Kept { unlocked: self, session: Mutex::new(session) }
+    /// Locks some of the tables with rows, named as SQL, in a session of its own; nobody is waited for, not even whether it has
+    /// them.
+    pub async fn keep(self, psql: &Psql, tables: Vec<u32>, some: &[String]) -> Kept {
+        let only: Vec<String> = some.iter().map(|table| format!("ONLY {table}")).collect();
+        let orders = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY; LOCK TABLE {} IN ACCESS SHARE MODE NOWAIT;",
+            only.join(", ")
+        );
+        let session = if some.is_empty() { None } else { Session::open(psql, &orders).await.ok() };
+        Kept { unlocked: self, tables, session: Mutex::new(session), asked: OnceCell::new() }
     }
 
     async fn fit(&self, psql: &Psql, session: Option<&mut Session>, tables: &[u32]) -> Result<()> {

@@ -248,12 +248,12 @@ async fn check(psql: &Psql, front: &Preamble, database: &str) -> Result<Vec<Foun
     for (entry, found) in front.toc.with_data().zip(&found) {
         let (_, schema, name) = entry.identity();
         if !found.is_partitioned && destination(entry) != (schema.to_vec(), name.to_vec()) {
-            return Err(Error::verify(format!(
-                "the rows of {} would go into {}, which is not partitioned",
+            return Err(Error::postgres(format!(
+                "the rows of {} went through a partitioned table when they were dumped, and would go into {}, which is not partitioned",
                 entry.label(),
                 found.name.each_ref().map(|name| identifier(name)).join(".")
             ))
-            .hint("pg_dump writes no such archive: do not trust it"));
+            .hint("restore them into a new database with --to"));
         }
     }
     Ok(found)

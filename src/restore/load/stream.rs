@@ -15,6 +15,7 @@ use crate::error::{Error, Kind, Result};
 use crate::postgres::clients::Clients;
 use crate::postgres::restore::restore as pg_restore;
 use crate::postgres::{Constraint, Situation, Target};
+use crate::stored::find::catalogue::Signature;
 use crate::stored::format::inventory::Inventory;
 use crate::stored::read::excerpt;
 use crate::stored::read::reader::BackupReader;
@@ -28,8 +29,8 @@ pub const AT_ONCE: usize = 256 << 10;
 
 /// Runs the stream and `pg_restore` side by side until both are done.
 ///
-/// With an inventory, rows come after those that functions of their tables read, and every byte is compared with it before
-/// `pg_restore` gets it: it runs what it gets, and what somebody has put there instead of a dump may commit its own.
+/// With an inventory, rows come after those that functions of their tables read. With one that was signed, every byte is
+/// compared before `pg_restore` gets it: it runs what it gets, and what somebody has put there instead of a dump may commit its own.
 pub async fn restore(
     reader: &BackupReader,
     inventory: Option<&Inventory>,
@@ -38,7 +39,8 @@ pub async fn restore(
     request: &RestoreRequest,
 ) -> Result<Filled> {
     let by_need = inventory.map(in_order_of_need).transpose()?.flatten();
-    let known = by_need.as_ref().or(inventory);
+    let is_signed = reader.backup.signature == Signature::Verified;
+    let known = by_need.as_ref().or(inventory.filter(|_| is_signed));
     let (mut near, far) = tokio::io::duplex(BETWEEN);
     let stream = async {
         let contents = match known {

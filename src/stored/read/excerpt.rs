@@ -172,8 +172,9 @@ pub async fn read(
     let explained = |error: Error| opened.explain_dump(error, is_whole);
     let mut last = Bytes::new();
     let stretches: Vec<_> = excerpt.blocks.iter().map(Block::range).collect();
+    // Without rows it must be there all the same.
+    let pieces = Ranges::of(opened, progress).await.map_err(explained)?;
     if !stretches.is_empty() {
-        let pieces = Ranges::of(opened, progress).await.map_err(explained)?;
         let mut look = async |bytes: Bytes| {
             reader.feed(&bytes)?;
             progress.now_passing(reader.current().map(TocEntry::label).unwrap_or_default());

@@ -19,8 +19,9 @@ use crate::stored::format::manifest::{self, Encryption, Object};
 use crate::stored::format::names::{Name, Place, Timestamp};
 use crate::stored::format::signing::VerifyKeys;
 use futures_util::{StreamExt, TryStreamExt};
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::io::AsyncWrite;
 
 /// Bytes of plaintext that a small object may have, whatever its size in the store is. A definition may be long and
@@ -182,6 +183,8 @@ pub struct OpenedBackup {
     store: Arc<dyn Store>,
     identities: Arc<Identities>,
     allow_unencrypted: bool,
+    /// Which version of each object was looked at first, by its key: no other is read.
+    versions: Arc<Mutex<BTreeMap<String, Option<String>>>>,
     /// What its manifest says.
     pub backup: Backup,
     /// Its dump object.
@@ -196,6 +199,7 @@ impl OpenedBackup {
             store: Arc::clone(store),
             identities: Arc::default(),
             allow_unencrypted: false,
+            versions: Arc::default(),
             backup,
             dump,
         })
@@ -237,7 +241,9 @@ impl OpenedBackup {
         options: download::Options,
         fetched: Arc<AtomicU64>,
     ) -> Result<Fetch> {
-        let (key, etag) = (self.place().key(&object.key), self.head(object).await?.etag);
+        let (key, now) = (self.place().key(&object.key), self.head(object).await?.etag);
+        let versions = || self.versions.lock().unwrap_or_else(PoisonError::into_inner);
+        let etag = versions().entry(key.clone()).or_insert(now).clone();
         let (store, place) = (self.store(), self.place().clone());
         let stretches = download::stretches(self.store(), key.clone(), etag, options, fetched);
         Ok(Arc::new(move |stretch| {

@@ -53,7 +53,9 @@ impl Target {
     /// asks whether it may connect before it becomes that one.
     pub(super) fn enters_as(&self) -> Option<&str> {
         let login = &self.server.login;
-        Some(&login[..]).filter(|_| self.closed && *login != self.server.user)
+        // An owner enters what is his, and nothing of his own is to be taken from him in the end.
+        let is_owner = !self.owner_waits && self.owner.as_ref() == Some(login);
+        Some(&login[..]).filter(|_| self.closed && *login != self.server.user && !is_owner)
     }
 
     /// Makes this the tablespace that the database will lie in.
