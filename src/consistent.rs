@@ -170,8 +170,8 @@ pub fn impatient(options: &DumpOptions) -> DumpOptions {
     DumpOptions { lock_wait_timeout, ..options.clone() }
 }
 
-/// Whether `pg_dump` did not get a lock in the time that it had.
-fn waited_for_lock(error: &Error) -> bool {
+/// Whether `pg_dump` did not get a lock in the time that it had, which it limits by a timeout of the statement.
+pub fn waited_for_lock(error: &Error) -> bool {
     matches!(error.situation(), Some(Situation::LockTimeout | Situation::StatementTimeout))
 }
 
@@ -314,11 +314,14 @@ impl Begun {
     /// Some of the tables whose rows it reads, named as SQL: of each schema one, and of some more, if they are not too many.
     pub fn some_tables(&self) -> Vec<String> {
         let Some(Preamble { toc, .. }) = &self.preamble else { return Vec::new() };
+        // A session of ours writes names as UTF-8.
+        if toc.encoding().as_deref() != Some("UTF8") {
+            return Vec::new();
+        }
         let (mut first, mut more, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
-        // A session of ours writes names as UTF-8, and foreign tables are not to be locked.
+        // These are not to be locked.
         let foreign: HashSet<i32> = toc.foreign_rows().map(TocEntry::dump_id).collect();
         let entries = toc.with_data().filter(|entry| !foreign.contains(&entry.dump_id()));
-        let entries = entries.filter(|_| toc.encoding().as_deref() == Some("UTF8"));
         for entry in entries.filter(|entry| entry.kind() == EntryKind::TableData) {
             let (_, schema, name) = entry.identity();
             let Ok(table) = String::from_utf8(qualified(schema, name)) else { continue };

@@ -52,6 +52,12 @@ impl Progress {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = table;
     }
 
+    /// Counts from nothing again: what was read once is read once more.
+    pub fn begin_again(&self) {
+        self.plain.store(0, Ordering::Relaxed);
+        self.stored.store(0, Ordering::Relaxed);
+    }
+
     /// The share that is done, 0 to 1, if it is known.
     pub fn share(&self) -> Option<f64> {
         let expected = self.expected.filter(|bytes| *bytes > 0)?;

@@ -4,16 +4,14 @@ use super::finding::Findings;
 use super::request::{DoctorRequest, Subject};
 use super::rights;
 use crate::branch::{self, NeonSource};
-use crate::consistent::Dumping;
+use crate::consistent::{Dumping, waited_for_lock};
 use crate::dump::checks;
 use crate::dump::every::{one_of, say_what_is_left_out};
 use crate::dump::request::DumpRequest;
 use crate::error::Result;
 use crate::postgres::databases::{Databases, databases};
 use crate::postgres::globals::globals;
-use crate::postgres::{
-    Client, Clients, DumpOptions, Psql, Server, Situation, exclusive_locks, refuse_shared_backends,
-};
+use crate::postgres::{Client, Clients, DumpOptions, Psql, Server, exclusive_locks, refuse_shared_backends};
 use crate::store::Store;
 use crate::stored::format::names::Name;
 use crate::stored::upload;
@@ -187,12 +185,7 @@ async fn trial(
     let say = |bytes: &u64| format!("pg_dump has read all definitions ({})", BinaryBytes(*bytes));
     match findings.run().or(beginning).await {
         Ok(bytes) => findings.fine("dump", say(&bytes)),
-        // A lock of somebody else's: pg_dump limits how long it waits by a timeout of the statement.
-        Err(error)
-            if matches!(error.situation(), Some(Situation::LockTimeout | Situation::StatementTimeout)) =>
-        {
-            findings.failed_mildly("dump", error)?;
-        }
+        Err(error) if waited_for_lock(&error) => findings.failed_mildly("dump", error)?,
         Err(error) => findings.failed("dump", error)?,
     }
     findings.warned("dump");

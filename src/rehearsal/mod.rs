@@ -20,7 +20,6 @@ use crate::postgres::clients::{Clients, Version};
 use crate::postgres::{
     Cluster, ConnInfo, Locale, Naming, PgRestoreOptions, Psql, Situation, TRIAL, Target, identifier,
 };
-use crate::progress::Progress;
 use crate::proof::ProofBy;
 use crate::proof::{catalog, redump};
 use crate::restore::Narrowing;
@@ -38,7 +37,6 @@ use indicatif::BinaryBytes;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 /// Where to restore for a trial, and what must hold then.
@@ -245,9 +243,7 @@ impl RehearsalRun<'_> {
         let following = self.run.follow(&self.ready.reader.progress);
         self.ready.reader.shown_to(&mut watch).await?;
         drop(following);
-        let Progress { plain, stored, .. } = &self.ready.reader.progress;
-        plain.store(0, Ordering::Relaxed);
-        stored.store(0, Ordering::Relaxed);
+        self.ready.reader.progress.begin_again();
         Ok(watch.0.finish())
     }
 

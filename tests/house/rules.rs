@@ -80,10 +80,7 @@ pub const ROOMS: [(&str, &[&str]); 42] = [
             "stored",
         ],
     ),
-    (
-        "rehearsal",
-        &["archive", "pipeline", "postgres", "progress", "proof", "restore", "run", "script", "stored"],
-    ),
+    ("rehearsal", &["archive", "pipeline", "postgres", "proof", "restore", "run", "script", "stored"]),
     ("verify", &["failures", "rehearsal", "run", "store", "stored"]),
     ("doctor", &["branch", "consistent", "dump", "pipeline", "postgres", "run", "store", "stored"]),
     // A key on paper.

@@ -21,8 +21,9 @@ const TIMES: u32 = 5;
 
 /// What our sessions do: whether one works, and each one's state, which changes with every statement.
 ///
-/// One that waits for its client does not work. Of one that is not tracked (`track_activities`) the server does not know. A pooler may give sessions names of its own: those that began a
-/// transaction before the silence may be ours, too. The search path may be anybody's.
+/// One that waits for its client does not work. Of one that is not tracked (`track_activities`) the server does not know. A
+/// pooler may give sessions names of its own: those that began a transaction before the silence may be ours, too. The search
+/// path may be anybody's.
 const QUESTION: &str = "SELECT coalesce(pg_catalog.bool_or(state OPERATOR(pg_catalog.=) ANY (ARRAY['active', 'disabled']) \
     AND coalesce(wait_event_type, '') OPERATOR(pg_catalog.<>) 'Client'), false), \
   pg_catalog.string_agg(pg_catalog.concat('process ', pid, ' is ', state, ' since ', \

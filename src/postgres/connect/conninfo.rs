@@ -26,14 +26,23 @@ pub struct ConnInfo {
     password: Option<Secret>,
     password_command: Option<PasswordCommand>,
     inherited: Inherited,
-    /// Whether the environment says nothing about this server.
-    apart: bool,
-    /// Whether the environment says nothing about where it is, and as whom it is entered.
-    addressed: bool,
+    /// What the environment says about this server.
+    environment: Heeded,
     /// Whether a pooler may be in between.
     pooled: bool,
     /// Who runs the programs that connect, if that is not whoever runs this.
     run_by: Option<User>,
+}
+
+/// How much of the environment counts for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Heeded {
+    /// All of it.
+    All,
+    /// All but where a server is, and as whom it is entered.
+    AllButAddress,
+    /// Nothing.
+    Nothing,
 }
 
 /// What the process's own environment says; the children inherit it and libpq uses it.
@@ -99,9 +108,8 @@ impl ConnInfo {
             service: lookup("PGSERVICE").is_some(),
         };
         let (pairs, password, password_command) = (Vec::new(), None, None);
-        let (apart, addressed, pooled, run_by) = (false, false, false, None);
-        let mut info =
-            Self { pairs, password, password_command, inherited, apart, addressed, pooled, run_by };
+        let (environment, pooled, run_by) = (Heeded::All, false, None);
+        let mut info = Self { pairs, password, password_command, inherited, environment, pooled, run_by };
         for (keyword, value) in parse::keywords_and_values(text)? {
             info.accept(keyword, value)?;
         }
@@ -187,8 +195,8 @@ impl ConnInfo {
         let pairs = [("host", folder), ("port", "5432"), ("user", user), ("dbname", database)];
         let pairs = pairs.map(|(keyword, value)| (keyword.to_owned(), value.to_owned()));
         let (password, password_command, inherited) = (None, None, Inherited::default());
-        let (apart, addressed, pooled) = (true, true, false);
-        Self { pairs: pairs.into(), password, password_command, inherited, apart, addressed, pooled, run_by }
+        let (environment, pooled) = (Heeded::Nothing, false);
+        Self { pairs: pairs.into(), password, password_command, inherited, environment, pooled, run_by }
     }
 
     /// Understands the address that a service has given of one of its servers: it is complete, whatever the environment says of
@@ -197,7 +205,7 @@ impl ConnInfo {
     /// # Errors
     /// Those of [`Self::parse`].
     pub fn of_service(address: &str) -> Result<Self> {
-        let mut info = Self { addressed: true, ..Self::parse(address, |_| None)? };
+        let mut info = Self { environment: Heeded::AllButAddress, ..Self::parse(address, |_| None)? };
         if info.get("port").is_none() {
             info.set("port".into(), "5432".into());
         }
@@ -306,7 +314,7 @@ impl ConnInfo {
     /// Which of several servers a program is connected to is not known, nor which of its sessions a pooler uses.
     fn patience(&self) -> Option<Duration> {
         let hosts = self.get("host").or(self.inherited.host.as_deref()).unwrap_or_default();
-        if self.apart || self.pooled || hosts.contains(',') {
+        if self.environment == Heeded::Nothing || self.pooled || hosts.contains(',') {
             return None;
         }
         let usual = ALIVE.iter().find(|(keyword, _)| *keyword == TCP_USER_TIMEOUT).map(|(_, value)| *value);
@@ -315,8 +323,11 @@ impl ConnInfo {
     }
 
     fn give(&self, program: Program) -> Program {
-        let program = if self.apart { program.without_libpq() } else { program };
-        let program = if self.addressed { program.without(&ADDRESS) } else { program };
+        let program = match self.environment {
+            Heeded::All => program,
+            Heeded::AllButAddress => program.without(&ADDRESS),
+            Heeded::Nothing => program.without_libpq(),
+        };
         let program = match &self.run_by {
             Some(user) => program.user(user.clone()),
             None => program,

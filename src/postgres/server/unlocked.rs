@@ -121,13 +121,13 @@ impl Unlocked {
             return Ok(());
         }
         let question = self.question(Some(tables));
-        let answer = match session {
-            Some(session) => session.ask(&question).await.and_then(|answer| read(answer.as_bytes())),
-            None => Err(Error::unexpected("there is no session")),
+        let kept = match session {
+            Some(session) => session.ask(&question).await.and_then(|answer| read(answer.as_bytes())).ok(),
+            None => None,
         };
-        let answer = match answer {
-            Ok(changed) => Ok(changed),
-            Err(_) => psql.query(&question).await,
+        let answer = match kept {
+            Some(changed) => Ok(changed),
+            None => psql.query(&question).await,
         };
         let Changed { schema, an_enum, composite } = match answer {
             Ok(changed) => changed,

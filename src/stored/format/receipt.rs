@@ -93,12 +93,12 @@ pub struct AboutRestore {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub extensions_left_out: Vec<String>,
     /// Materialized views that could not be filled there, and stayed empty.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub not_refreshed: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
-fn is_none(number: &u64) -> bool {
+fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 

@@ -174,16 +174,14 @@ pub async fn read(
     let stretches: Vec<_> = excerpt.blocks.iter().map(Block::range).collect();
     // Without rows it must be there all the same.
     let pieces = Ranges::of(opened, progress).await.map_err(explained)?;
-    if !stretches.is_empty() {
-        let mut look = async |bytes: Bytes| {
-            reader.feed(&bytes)?;
-            progress.now_passing(reader.current().map(TocEntry::label).unwrap_or_default());
-            progress.plain.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-            take(std::mem::replace(&mut last, bytes)).await
-        };
-        for ascending in stretches.chunk_by(|one, next| one.end <= next.start) {
-            pieces.read(excerpt, ascending, &mut look).await.map_err(explained)?;
-        }
+    let mut look = async |bytes: Bytes| {
+        reader.feed(&bytes)?;
+        progress.now_passing(reader.current().map(TocEntry::label).unwrap_or_default());
+        progress.plain.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        take(std::mem::replace(&mut last, bytes)).await
+    };
+    for ascending in stretches.chunk_by(|one, next| one.end <= next.start) {
+        pieces.read(excerpt, ascending, &mut look).await.map_err(explained)?;
     }
     let contents = reader.finish().map_err(|e| explained(e.into()))?;
     let differs = |(said, is): &(&Block, &crate::archive::Block)| said.sha256 != is.sha256.map(Digest);

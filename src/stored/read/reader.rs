@@ -101,8 +101,7 @@ impl BackupReader {
             return Ok(());
         }
         self.shown_to(&mut ()).await?;
-        self.progress.plain.store(0, Ordering::Relaxed);
-        self.progress.stored.store(0, Ordering::Relaxed);
+        self.progress.begin_again();
         Ok(())
     }
 

@@ -166,6 +166,10 @@ fn names_that_change_all_the_time() {
 const LONG_ROWS: &str = "CREATE TABLE gate (n int); CREATE TABLE a (n int, v text); ALTER TABLE a ALTER v SET STORAGE EXTERNAL;
     INSERT INTO a SELECT n, repeat('x', CASE WHEN n > 20000 THEN 3000 ELSE 200 END) FROM generate_series(1, 20010) n";
 
+/// Two schemas with a table of the same name, which is read after the long rows.
+const TWO_SCHEMAS: &str = "CREATE SCHEMA z_live; CREATE TABLE z_live.t AS SELECT generate_series(1, 20000) n;
+    CREATE SCHEMA z_staging; CREATE TABLE z_staging.t AS SELECT -n AS n FROM z_live.t";
+
 /// What a command that reads a database says if this is done after it has read all definitions, and before it reads table `z`.
 fn while_rows_are_read(cluster: &Cluster, database: &str, command: Pgstow, sql: &str) -> Run {
     meanwhile(cluster, database, command, || drop(cluster.psql(database, sql)))
@@ -196,13 +200,7 @@ fn a_schema_that_is_replaced_when_all_rows_were_read() {
     for major in MAJORS {
         let (cluster, place) = (Cluster::shared(major), Place::folder());
         let database = cluster.create_database("replaced");
-        cluster.psql(
-                &database,
-                &format!(
-                    "CREATE SCHEMA z_live; CREATE TABLE z_live.t AS SELECT generate_series(1, 20000) n;
-                     CREATE SCHEMA z_staging; CREATE TABLE z_staging.t AS SELECT -n AS n FROM z_live.t; {LONG_ROWS}"
-                ),
-            );
+        cluster.psql(&database, &format!("{TWO_SCHEMAS}; {LONG_ROWS}"));
         let mut load = Session::open(cluster, &database);
         let url = cluster.url(&database);
         let words = ["backup", "--no-encryption", "--readers", "1", &url];
@@ -227,13 +225,7 @@ fn schemas_that_change_names_while_rows_are_read() {
         for readers in ["1", "2"] {
             let (cluster, place) = (Cluster::shared(major), Place::folder());
             let database = cluster.create_database("schemas");
-            cluster.psql(
-                &database,
-                &format!(
-                    "CREATE SCHEMA z_live; CREATE TABLE z_live.t AS SELECT generate_series(1, 20000) n;
-                     CREATE SCHEMA z_staging; CREATE TABLE z_staging.t AS SELECT -n AS n FROM z_live.t; {LONG_ROWS}"
-                ),
-            );
+            cluster.psql(&database, &format!("{TWO_SCHEMAS}; {LONG_ROWS}"));
             let url = cluster.url(&database);
             let words = ["backup", "--no-encryption", "--readers", readers, "--reader-range", "64KiB", &url];
             let during = |sql: &str| while_rows_are_read(cluster, &database, place.pgstow(&words), sql);
